@@ -1,0 +1,101 @@
+"""The frame of the sandbox: wiring, control and the pages about the sandbox itself."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+from flask import Blueprint, Flask, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from .faults import KINDS, Fault, Faults, FaultyCalls, current_faults
+from .state import State, current_state
+
+bp = Blueprint("sandbox", __name__)
+
+
+def create_sandbox(state_path: str | None = None) -> Flask:
+    """Make the sandbox; with ``state_path`` its books survive a restart."""
+    app = Flask(__name__, template_folder="templates", static_folder="static")
+    app.config["MAX_CONTENT_LENGTH"] = 30 * 2**20
+    state = State(state_path)
+    faults = Faults(state)
+    app.extensions["sandbox.state"] = state
+    app.extensions["sandbox.faults"] = faults
+    app.register_blueprint(bp)
+    for name, prefix in {
+        "registries": "/registries",
+        "mailbox": "/mailbox",
+        "paypal": "/paypal",
+        "stripe": "/stripe",
+    }.items():
+        if importlib.util.find_spec(f"{__package__}.{name}"):
+            module = importlib.import_module(f"{__package__}.{name}")
+            app.register_blueprint(module.bp, url_prefix=prefix)
+    app.wsgi_app = FaultyCalls(app.wsgi_app, faults)  # type: ignore[method-assign]
+    return app
+
+
+@bp.get("/")
+def index() -> str:
+    """Say what is simulated, and where."""
+    return render_template("sandbox/index.html")
+
+
+@bp.get("/faults")
+def show_faults() -> ResponseReturnValue:
+    """Show the switches, as a page or, if asked so, as JSON."""
+    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "text/html":
+        return render_template("sandbox/faults.html", faults=current_faults().all(), kinds=KINDS)
+    return jsonify(faults=[_shown(each) for each in current_faults().all()])
+
+
+@bp.post("/faults")
+def set_faults() -> ResponseReturnValue:
+    """Set one fault or a list of them, or with ``clear`` switch all off first."""
+    wanted: Any = request.get_json() if request.is_json else request.form.to_dict()
+    try:
+        for each in wanted if isinstance(wanted, list) else [wanted]:
+            values = {k: v for k, v in each.items() if v not in ("", None)}
+            if values.pop("clear", False):
+                current_faults().clear()
+            if values:
+                current_faults().set(_fault(values))
+    except (AttributeError, TypeError, ValueError) as error:
+        return jsonify(error=str(error)), 400
+    if request.is_json:
+        return jsonify(faults=[_shown(each) for each in current_faults().all()])
+    return redirect(url_for("sandbox.show_faults"), 303)
+
+
+@bp.post("/control/reset")
+def reset() -> ResponseReturnValue:
+    """Forget everything: books, payments, mail, faults, settings."""
+    current_state().clear()
+    return jsonify(ok=True)
+
+
+@bp.get("/control/webhooks")
+def show_webhooks() -> ResponseReturnValue:
+    """Say where each processor sends its webhooks."""
+    return jsonify(current_state().get("control", "webhooks") or {})
+
+
+@bp.post("/control/webhooks")
+def set_webhooks() -> ResponseReturnValue:
+    """Set where processors send their webhooks: ``{"paypal": url, "stripe": url}``."""
+    state = current_state()
+    with state.transaction():
+        urls = (state.get("control", "webhooks") or {}) | request.get_json()
+        state.put("control", "webhooks", urls)
+    return jsonify(urls)
+
+
+def _fault(values: dict[str, Any]) -> Fault:
+    kinds = {"probability": float, "count": int, "milliseconds": int, "seed": int}
+    return Fault(**{k: kinds.get(k, str)(v) for k, v in values.items()})
+
+
+def _shown(fault: Fault) -> dict[str, Any]:
+    return {name: getattr(fault, name) for name in Fault.__dataclass_fields__}
