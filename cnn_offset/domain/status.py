@@ -1,0 +1,165 @@
+"""The statuses of orders, payments and cancellations, and the moves between them.
+
+To *cancel* is said of units only. An order that stops is *withdrawn* or has *lapsed*; a
+payment that stops is *abandoned*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+
+class CheckoutStatus(StrEnum):
+    """Where a basket on its way to becoming orders stands."""
+
+    OPEN = "open"
+    PLACED = "placed"
+    LAPSED = "lapsed"
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands, as the purchaser is told."""
+
+    PLACED = "placed"
+    PAID = "paid"
+    FULFILLED = "fulfilled"
+    LAPSED = "lapsed"
+    WITHDRAWN = "withdrawn"
+    IN_REVIEW = "in_review"
+    REFUND_DUE = "refund_due"
+    REFUNDED = "refunded"
+
+
+class PaymentStatus(StrEnum):
+    """Where one attempt to pay stands; an order may have several attempts."""
+
+    CREATED = "created"
+    AWAITING_PAYER = "awaiting_payer"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+    IN_REVIEW = "in_review"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+
+
+class CancellationStatus(StrEnum):
+    """Where the cancellation of units of one block at its registry stands.
+
+    ``mismatched``: the registry acted, but not as ordered (fewer, other or overlapping
+    serial numbers). A person must look; nothing is sent again.
+    """
+
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    MISMATCHED = "mismatched"
+
+
+class AttestationStatus(StrEnum):
+    """A numbered attestation is queued with the fulfilled order, then issued as a PDF."""
+
+    QUEUED = "queued"
+    ISSUED = "issued"
+
+
+class MessageStatus(StrEnum):
+    """A mail in the outbox."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class DeliveryStatus(StrEnum):
+    """A webhook delivery: stored at once, acted on later."""
+
+    STORED = "stored"
+    HANDLED = "handled"
+    UNMATCHED = "unmatched"
+
+
+class IllegalMoveError(Exception):
+    """A move that the tables below do not allow."""
+
+
+S = TypeVar("S", bound=StrEnum)
+Moves = Mapping[S, frozenset[S]]
+O, P, C = OrderStatus, PaymentStatus, CancellationStatus  # noqa: E741
+
+CHECKOUT_MOVES: Final[Moves[CheckoutStatus]] = {
+    CheckoutStatus.OPEN: frozenset({CheckoutStatus.PLACED, CheckoutStatus.LAPSED}),
+    CheckoutStatus.PLACED: frozenset(),
+    CheckoutStatus.LAPSED: frozenset(),
+}
+ORDER_MOVES: Final[Moves[OrderStatus]] = {
+    O.PLACED: frozenset({O.PAID, O.LAPSED, O.WITHDRAWN, O.IN_REVIEW}),
+    O.PAID: frozenset({O.FULFILLED, O.IN_REVIEW, O.REFUND_DUE}),
+    O.FULFILLED: frozenset(),
+    # Money can still arrive: a bank transfer is slow, and its payer does not ask us.
+    O.LAPSED: frozenset({O.PAID, O.IN_REVIEW, O.REFUND_DUE}),
+    O.WITHDRAWN: frozenset({O.PAID, O.IN_REVIEW, O.REFUND_DUE}),
+    O.IN_REVIEW: frozenset({O.PAID, O.FULFILLED, O.WITHDRAWN, O.REFUND_DUE}),
+    O.REFUND_DUE: frozenset({O.REFUNDED}),
+    O.REFUNDED: frozenset(),
+}
+# What facts can still bring about (domain/payment.py, derive): news may come in any
+# order, so every status can be reached from every other that has heard less.
+_NEWS = frozenset(
+    {P.PROCESSING, P.SUCCEEDED, P.FAILED, P.IN_REVIEW, P.REFUNDED, P.DISPUTED}
+)
+PAYMENT_MOVES: Final[Moves[PaymentStatus]] = {
+    P.CREATED: _NEWS | {P.AWAITING_PAYER, P.ABANDONED},
+    P.AWAITING_PAYER: _NEWS | {P.ABANDONED},
+    P.PROCESSING: _NEWS - {P.PROCESSING},
+    P.SUCCEEDED: frozenset({P.IN_REVIEW, P.REFUNDED, P.DISPUTED}),
+    # A processor may yet report success for what we had given up.
+    P.FAILED: _NEWS - {P.FAILED},
+    P.ABANDONED: _NEWS,
+    P.IN_REVIEW: _NEWS - {P.IN_REVIEW},
+    # Paid once more after it was given back.
+    P.REFUNDED: frozenset({P.SUCCEEDED, P.IN_REVIEW, P.DISPUTED}),
+    P.DISPUTED: frozenset({P.SUCCEEDED, P.IN_REVIEW, P.REFUNDED}),
+}
+CANCELLATION_MOVES: Final[Moves[CancellationStatus]] = {
+    C.QUEUED: frozenset({C.SUBMITTED, C.CONFIRMED, C.MISMATCHED}),
+    C.SUBMITTED: frozenset({C.CONFIRMED, C.REJECTED, C.UNKNOWN, C.MISMATCHED}),
+    # Never back to queued: sending it again could cancel twice.
+    C.UNKNOWN: frozenset({C.CONFIRMED, C.REJECTED, C.SUBMITTED, C.MISMATCHED}),
+    C.CONFIRMED: frozenset(),
+    C.REJECTED: frozenset({C.QUEUED}),
+    C.MISMATCHED: frozenset({C.CONFIRMED, C.REJECTED}),
+}
+ATTESTATION_MOVES: Final[Moves[AttestationStatus]] = {
+    AttestationStatus.QUEUED: frozenset({AttestationStatus.ISSUED}),
+    AttestationStatus.ISSUED: frozenset(),
+}
+MESSAGE_MOVES: Final[Moves[MessageStatus]] = {
+    MessageStatus.QUEUED: frozenset({MessageStatus.SENT, MessageStatus.FAILED}),
+    MessageStatus.SENT: frozenset({MessageStatus.QUEUED}),
+    MessageStatus.FAILED: frozenset({MessageStatus.QUEUED, MessageStatus.SENT}),
+}
+DELIVERY_MOVES: Final[Moves[DeliveryStatus]] = {
+    DeliveryStatus.STORED: frozenset({DeliveryStatus.HANDLED, DeliveryStatus.UNMATCHED}),
+    DeliveryStatus.HANDLED: frozenset(),
+    DeliveryStatus.UNMATCHED: frozenset({DeliveryStatus.HANDLED}),
+}
+
+
+def is_move(moves: Moves[S], old: S, new: S) -> bool:
+    """Tell a real move from a repeat; a repeat is not an error, only nothing to do.
+
+    Raises:
+        IllegalMoveError: the table has no such move.
+
+    """
+    if old == new:
+        return False
+    if new not in moves[old]:
+        raise IllegalMoveError(f"{type(old).__name__}: {old} to {new}")
+    return True

@@ -1,0 +1,162 @@
+"""Activities, the blocks of units issued for them, and what is on offer."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.units import SerialRange, UnitType
+from cnn_offset.models.base import BigId, Model, enum_column
+from cnn_offset.models.parties import Provider
+
+
+class ActivityKind(StrEnum):
+    """A single project activity, or a programme of activities."""
+
+    PA = "pa"
+    POA = "poa"
+
+
+class Activity(Model):
+    """A CDM project activity or programme, or its Article 6.4 successor; "project" in the UI."""
+
+    __tablename__ = "activity"
+    __table_args__ = (UniqueConstraint("registry_id", "ref"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    slug: Mapped[str] = mapped_column(String(120), unique=True)
+    registry_id: Mapped[str] = mapped_column(String(40))
+    """The registry connection (a table ``REGISTRIES.<id>`` of the configuration)."""
+    ref: Mapped[str] = mapped_column(String(40))
+    """Its reference number there."""
+    kind: Mapped[ActivityKind] = mapped_column(enum_column(ActivityKind, "kind"))
+    title: Mapped[dict[str, Any]]
+    description: Mapped[dict[str, Any]]
+    labels: Mapped[dict[str, Any]]
+    """Other labels it claims, as text in three languages; may be empty."""
+    picture: Mapped[str] = mapped_column(default="")
+    """Path in the file store; empty for none."""
+    picture_alt: Mapped[dict[str, Any]]
+    host_party: Mapped[str] = mapped_column(String(2))
+    region: Mapped[str] = mapped_column(default="")
+    scope: Mapped[int]
+    """Sectoral scope, 1 to 16 (domain-facts.md 1.3)."""
+    technology: Mapped[str] = mapped_column(String(40))
+    methodology: Mapped[str] = mapped_column(String(40))
+    crediting_start: Mapped[date]
+    crediting_end: Mapped[date]
+    registry_url: Mapped[str] = mapped_column(default="")
+    sd_report_url: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+
+    blocks: Mapped[list[Block]] = relationship(back_populates="activity")
+
+
+class Block(Model):
+    """A run of serial numbers of one issuance in one registry account, as the registry reports it."""
+
+    __tablename__ = "block"
+    __table_args__ = (
+        UniqueConstraint("registry_id", "account_ref", "block_ref"),
+        CheckConstraint("first >= 1 AND last >= first", name="range"),
+        CheckConstraint("held >= 0 AND held <= last - first + 1", name="held"),
+        CheckConstraint("monitoring_end >= monitoring_start", name="monitoring"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    registry_id: Mapped[str] = mapped_column(String(40))
+    account_ref: Mapped[str] = mapped_column(String(80))
+    block_ref: Mapped[str] = mapped_column(String(80))
+    activity_id: Mapped[int] = mapped_column(ForeignKey("activity.id"), index=True)
+    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"), index=True)
+    unit_type: Mapped[UnitType] = mapped_column(enum_column(UnitType, "unit_type"))
+    party: Mapped[str] = mapped_column(String(2))
+    series: Mapped[str] = mapped_column(String(80))
+    first: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    first_text: Mapped[str]
+    last_text: Mapped[str]
+    held: Mapped[int] = mapped_column(BigInteger)
+    """Units still in the account when last read."""
+    monitoring_start: Mapped[date]
+    monitoring_end: Mapped[date]
+    vintage: Mapped[int]
+    commitment_period: Mapped[int | None]
+    eligible: Mapped[bool]
+    read_at: Mapped[datetime]
+
+    activity: Mapped[Activity] = relationship(back_populates="blocks")
+    provider: Mapped[Provider] = relationship()
+
+    @property
+    def issued(self) -> SerialRange:
+        """The whole block; units of it may have left since."""
+        return SerialRange(self.series, self.first, self.last, self.first_text, self.last_text)
+
+
+class OfferStatus(StrEnum):
+    """An offer takes orders until it is closed."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Offer(Model):
+    """(Part of) a block at a price. ``quantity - held - cancelled`` units are available."""
+
+    __tablename__ = "offer"
+    __table_args__ = (
+        CheckConstraint("quantity >= 1", name="quantity"),
+        CheckConstraint("held >= 0 AND cancelled >= 0", name="not_negative"),
+        CheckConstraint("held + cancelled <= quantity", name="not_oversold"),
+        CheckConstraint("price_minor > 0", name="price"),
+        CheckConstraint("min_quantity >= 1", name="min_quantity"),
+        Index(
+            "uq_offer_open_block",
+            "block_id",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    block_id: Mapped[int] = mapped_column(ForeignKey("block.id"))
+    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"), index=True)
+    status: Mapped[OfferStatus] = mapped_column(
+        enum_column(OfferStatus, "status"), default=OfferStatus.OPEN
+    )
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    held: Mapped[int] = mapped_column(BigInteger, default=0)
+    cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
+    min_quantity: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime] = mapped_column(index=True)
+    """When price, quantity or status last changed; not when units were taken."""
+
+    block: Mapped[Block] = relationship()
+    provider: Mapped[Provider] = relationship()
+
+    @property
+    def price(self) -> Money:
+        """The price of one unit."""
+        return Money(self.price_minor, self.currency)
+
+    @property
+    def available(self) -> int:
+        """Units nobody holds, as of when the row was read."""
+        return self.quantity - self.held - self.cancelled

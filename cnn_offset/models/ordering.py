@@ -1,0 +1,172 @@
+"""Checkouts, and the orders they become: one for each provider and currency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.status import (
+    CHECKOUT_MOVES,
+    ORDER_MOVES,
+    CheckoutStatus,
+    OrderStatus,
+)
+from cnn_offset.domain.units import UnitType
+from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
+from cnn_offset.models.catalogue import Block, Offer
+from cnn_offset.models.parties import Provider
+
+
+class Checkout(WorkMixin, Model):
+    """A basket on its way to orders. Its units are held until ``due_at``, then released."""
+
+    __tablename__ = "checkout"
+    __table_args__ = (due_index("checkout"),)
+    MOVES: ClassVar[Mapping[Any, Any]] = CHECKOUT_MOVES
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    token: Mapped[str] = mapped_column(String(64), unique=True)
+    status: Mapped[CheckoutStatus] = mapped_column(
+        enum_column(CheckoutStatus, "status"), default=CheckoutStatus.OPEN
+    )
+    locale: Mapped[str] = mapped_column(String(2))
+    details: Mapped[dict[str, Any]]
+    """What the purchaser has typed so far, by form field."""
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    created_at: Mapped[datetime]
+
+    lines: Mapped[list[CheckoutLine]] = relationship(
+        back_populates="checkout", order_by="CheckoutLine.id"
+    )
+    orders: Mapped[list[Order]] = relationship(back_populates="checkout", order_by="Order.id")
+
+
+class CheckoutLine(Model):
+    """Units of one offer that a checkout holds, at the price they were taken at."""
+
+    __tablename__ = "checkout_line"
+    __table_args__ = (
+        UniqueConstraint("checkout_id", "offer_id"),
+        CheckConstraint("quantity >= 1", name="quantity"),
+        CheckConstraint("price_minor > 0", name="price"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    checkout_id: Mapped[int] = mapped_column(ForeignKey("checkout.id"))
+    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"))
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+
+    checkout: Mapped[Checkout] = relationship(back_populates="lines")
+    offer: Mapped[Offer] = relationship()
+
+    @property
+    def total(self) -> Money:
+        """Price times quantity, exact."""
+        return Money(self.price_minor, self.currency) * self.quantity
+
+
+class Order(WorkMixin, Model):
+    """One purchase from one provider in one currency, paid by one payment at a time."""
+
+    __tablename__ = "order"
+    __table_args__ = (
+        UniqueConstraint("checkout_id", "provider_id", "currency"),
+        CheckConstraint("total_minor > 0", name="total"),
+        Index("ix_order_provider_placed", "provider_id", "placed_at"),
+        Index("ix_order_status_placed", "status", "placed_at"),
+        Index("ix_order_email", "email"),
+        due_index("order"),
+    )
+    MOVES: ClassVar[Mapping[Any, Any]] = ORDER_MOVES
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    code: Mapped[str] = mapped_column(String(16), unique=True)
+    """Shown to people and printed on mails: not a secret."""
+    token: Mapped[str] = mapped_column(String(64), unique=True)
+    """The private link."""
+    checkout_id: Mapped[int] = mapped_column(ForeignKey("checkout.id"))
+    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"), index=True)
+    status: Mapped[OrderStatus] = mapped_column(
+        enum_column(OrderStatus, "status"), default=OrderStatus.PLACED
+    )
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    locale: Mapped[str] = mapped_column(String(2))
+    method_id: Mapped[str] = mapped_column(String(40))
+    """The payment method chosen last."""
+
+    purchaser_kind: Mapped[str] = mapped_column(String(10))
+    purchaser_name: Mapped[str]
+    company: Mapped[str] = mapped_column(default="")
+    email: Mapped[str] = mapped_column(String(254))
+    street: Mapped[str] = mapped_column(default="")
+    city: Mapped[str] = mapped_column(default="")
+    postcode: Mapped[str] = mapped_column(default="")
+    country: Mapped[str] = mapped_column(String(2))
+
+    beneficiary: Mapped[str]
+    reason: Mapped[str]
+    publish_name: Mapped[bool]
+    publish_reason: Mapped[bool]
+    attestation_locale: Mapped[str] = mapped_column(String(2))
+
+    terms_version: Mapped[str] = mapped_column(String(20))
+    consented_at: Mapped[datetime]
+    """When the purchaser said: 18 or over, terms accepted, immediate performance (C7)."""
+
+    placed_at: Mapped[datetime]
+    pay_by: Mapped[datetime]
+    in_progress_at: Mapped[datetime | None]
+    """When the provider said that a bank order is being dealt with."""
+    paid_at: Mapped[datetime | None]
+    fulfilled_at: Mapped[datetime | None]
+
+    checkout: Mapped[Checkout] = relationship(back_populates="orders")
+    provider: Mapped[Provider] = relationship()
+    lines: Mapped[list[OrderLine]] = relationship(
+        back_populates="order", order_by="OrderLine.id"
+    )
+
+    @property
+    def total(self) -> Money:
+        """What is to be paid."""
+        return Money(self.total_minor, self.currency)
+
+    @property
+    def quantity(self) -> int:
+        """Units of all lines."""
+        return sum(line.quantity for line in self.lines)
+
+
+class OrderLine(Model):
+    """Units of one block within an order; facts of the block are frozen when ordered."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        UniqueConstraint("order_id", "offer_id"),
+        CheckConstraint("quantity >= 1", name="quantity"),
+        CheckConstraint("price_minor > 0", name="price"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"), index=True)
+    block_id: Mapped[int] = mapped_column(ForeignKey("block.id"), index=True)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    unit_type: Mapped[UnitType] = mapped_column(enum_column(UnitType, "unit_type"))
+    """As at the time of the order: authorisation can change until first transfer."""
+    monitoring_start: Mapped[date]
+    monitoring_end: Mapped[date]
+
+    order: Mapped[Order] = relationship(back_populates="lines")
+    offer: Mapped[Offer] = relationship()
+    block: Mapped[Block] = relationship()

@@ -1,0 +1,121 @@
+"""Attestations, mails to be sent, and the history of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from cnn_offset.domain.reference import attestation_number
+from cnn_offset.domain.status import (
+    ATTESTATION_MOVES,
+    MESSAGE_MOVES,
+    AttestationStatus,
+    MessageStatus,
+)
+from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
+from cnn_offset.models.ordering import Order
+
+
+class Attestation(WorkMixin, Model):
+    """The certificate of an order's cancellations, numbered without gaps.
+
+    The number is given in the transaction that fulfils the order; the PDF is made, signed
+    and stored once after that. ``data`` is what the PDF was made of.
+    """
+
+    __tablename__ = "attestation"
+    __table_args__ = (
+        UniqueConstraint("sequence"),
+        CheckConstraint("status = 'queued' OR length(sha256) = 64", name="issued_has_hash"),
+        Index("ix_attestation_registered_on", "fulfilled_at", "id"),
+        due_index("attestation"),
+    )
+    MOVES: ClassVar[Mapping[Any, Any]] = ATTESTATION_MOVES
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"), unique=True)
+    sequence: Mapped[int]
+    year: Mapped[int]
+    check_code: Mapped[str] = mapped_column(String(32), unique=True)
+    """Unguessable; in the QR code and the printed check address."""
+    status: Mapped[AttestationStatus] = mapped_column(
+        enum_column(AttestationStatus, "status"), default=AttestationStatus.QUEUED
+    )
+    locale: Mapped[str] = mapped_column(String(2))
+    data: Mapped[dict[str, Any]]
+    path: Mapped[str] = mapped_column(default="")
+    """In the file store."""
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    fulfilled_at: Mapped[datetime]
+    issued_at: Mapped[datetime | None]
+
+    order: Mapped[Order] = relationship()
+
+    @property
+    def number(self) -> str:
+        """The number as printed: ``VC000123/2026``."""
+        return attestation_number(self.sequence, self.year)
+
+
+class Counter(Model):
+    """The last number given of a series without gaps; the row is locked while giving."""
+
+    __tablename__ = "counter"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[int]
+
+
+class Message(WorkMixin, Model):
+    """A mail in the outbox, sent at least once with one Message-ID.
+
+    What it says is rendered from ``kind`` and ``params`` when it is sent.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        UniqueConstraint("dedup"),
+        Index("ix_message_order", "order_id"),
+        due_index("message"),
+    )
+    MOVES: ClassVar[Mapping[Any, Any]] = MESSAGE_MOVES
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("order.id"))
+    kind: Mapped[str] = mapped_column(String(40))
+    dedup: Mapped[str] = mapped_column(String(120))
+    """One mail of this name is ever queued, such as ``attestation:17``."""
+    recipient: Mapped[str] = mapped_column(String(254))
+    locale: Mapped[str] = mapped_column(String(2))
+    params: Mapped[dict[str, Any]]
+    message_id: Mapped[str] = mapped_column(String(200), unique=True)
+    status: Mapped[MessageStatus] = mapped_column(
+        enum_column(MessageStatus, "status"), default=MessageStatus.QUEUED
+    )
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+class Event(Model):
+    """One change of status or other thing worth keeping; rows are only ever added."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("ix_event_subject", "subject", "subject_id"),
+        Index("ix_event_order", "order_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(40))
+    """The table."""
+    subject_id: Mapped[int]
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("order.id"))
+    old: Mapped[str] = mapped_column(String(32))
+    new: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(String(120))
+    why: Mapped[str]
+    at: Mapped[datetime]

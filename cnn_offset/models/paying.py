@@ -1,0 +1,140 @@
+"""Attempts to pay, what was reported about them, and webhook deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus, Verdict
+from cnn_offset.domain.status import (
+    DELIVERY_MOVES,
+    PAYMENT_MOVES,
+    DeliveryStatus,
+    PaymentStatus,
+)
+from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
+from cnn_offset.models.ordering import Order
+
+
+class Payment(WorkMixin, Model):
+    """One attempt to pay an order. Its status follows from its facts and nothing else."""
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount"),
+        Index("ix_payment_order", "order_id"),
+        Index(
+            "uq_payment_processor_ref",
+            "method_id",
+            "processor_ref",
+            unique=True,
+            sqlite_where=text("processor_ref != ''"),
+            postgresql_where=text("processor_ref != ''"),
+        ),
+        due_index("payment"),
+    )
+    MOVES: ClassVar[Mapping[Any, Any]] = PAYMENT_MOVES
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    key: Mapped[str] = mapped_column(String(40), unique=True)
+    method_id: Mapped[str] = mapped_column(String(40))
+    payee: Mapped[dict[str, Any]]
+    """The provider's account as it was when the payment was opened."""
+    payee_account: Mapped[str]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    status: Mapped[PaymentStatus] = mapped_column(
+        enum_column(PaymentStatus, "status"), default=PaymentStatus.CREATED
+    )
+    verdict: Mapped[Verdict] = mapped_column(
+        enum_column(Verdict, "verdict"), default=Verdict.NOTHING_YET
+    )
+    """The verdict on the facts so far, kept for lists."""
+    paid_order: Mapped[bool] = mapped_column(default=False)
+    """Whether this is the payment that paid the order."""
+    processor_ref: Mapped[str] = mapped_column(String(127), default="")
+    redirect_url: Mapped[str] = mapped_column(default="")
+    instructions: Mapped[list[Any] | None]
+    """Pairs of a message id and a value, for a bank transfer."""
+    qr: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+
+    order: Mapped[Order] = relationship()
+    facts: Mapped[list[PaymentFact]] = relationship(
+        back_populates="payment", order_by="PaymentFact.id"
+    )
+
+    @property
+    def due(self) -> Money:
+        """What this payment should bring."""
+        return Money(self.amount_minor, self.currency)
+
+
+class PaymentFact(Model):
+    """One thing a processor or a person said; rows are only ever added.
+
+    A repeat of what is known is refused by the unique key, so it adds nothing.
+    """
+
+    __tablename__ = "payment_fact"
+    __table_args__ = (
+        UniqueConstraint("payment_id", "kind", "ref", "status", "amount_minor", "currency"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"))
+    kind: Mapped[FactKind] = mapped_column(enum_column(FactKind, "kind"))
+    ref: Mapped[str] = mapped_column(String(127))
+    status: Mapped[FactStatus] = mapped_column(enum_column(FactStatus, "status"))
+    amount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    currency: Mapped[str] = mapped_column(String(3), default="")
+    """Empty where the fact names no amount; NULL would defeat the unique key."""
+    payee: Mapped[str | None]
+    at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(default="")
+    actor: Mapped[str] = mapped_column(String(120))
+    """Who said so: the plug-in's id, or a person's address."""
+    recorded_at: Mapped[datetime]
+
+    payment: Mapped[Payment] = relationship(back_populates="facts")
+
+    @property
+    def value(self) -> Fact:
+        """The fact as a value."""
+        money = Money(self.amount_minor, self.currency) if self.currency else None
+        return Fact(self.kind, self.ref, self.status, money, self.payee, self.at, self.reason)
+
+
+class WebhookDelivery(WorkMixin, Model):
+    """A delivery whose sender was believed: a reason to look, stored once."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        UniqueConstraint("method_id", "event_id"),
+        due_index("webhook_delivery"),
+    )
+    MOVES: ClassVar[Mapping[Any, Any]] = DELIVERY_MOVES
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    method_id: Mapped[str] = mapped_column(String(40))
+    event_id: Mapped[str] = mapped_column(String(255))
+    processor_refs: Mapped[list[Any]]
+    body: Mapped[str]
+    status: Mapped[DeliveryStatus] = mapped_column(
+        enum_column(DeliveryStatus, "status"), default=DeliveryStatus.STORED
+    )
+    received_at: Mapped[datetime]

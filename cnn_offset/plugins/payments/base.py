@@ -1,0 +1,211 @@
+"""The interface of a payment plug-in.
+
+A plug-in speaks to one processor and to nothing else: no request, no session, no
+database, no clock of its own. It is handed values and returns values; the core keeps
+them, compares them with what was expected and moves the order. So every plug-in can be
+tested without the application, and none can mark an order paid.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.payment import Fact
+from cnn_offset.plugins.errors import ForgedError, UnsupportedError
+from cnn_offset.plugins.settings import PluginSettings
+
+Payee = Mapping[str, str]
+"""A provider's account with a processor, by :attr:`AccountField.name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountField:
+    """One thing a provider must tell us to be paid this way; the core draws the form.
+
+    ``label`` is an English message id, translated by the core.
+    """
+
+    name: str
+    label: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRequest:
+    """What is to be paid, to whom, and where the payer comes back to."""
+
+    key: str
+    """Ours, unique to the attempt, at most 40 letters, digits, ``_`` and ``-``; also
+    the processor's idempotency key."""
+    amount: Money
+    payee: Payee
+    order_code: str
+    reference: str
+    """The order's ISO 11649 creditor reference, digits after ``RF``."""
+    description: str
+    """For the payer's statement or page, in the payer's language."""
+    locale: str
+    """``en``, ``fr`` or ``es``."""
+    return_url: str
+    """Where the payer comes back to, having paid or not."""
+    payer_email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Send the payer to the processor's page."""
+
+    processor_ref: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """Show the payer what to do, such as a bank account and a reference.
+
+    ``lines`` are pairs of an English message id and a value. ``qr`` is text to be shown
+    as a QR code, empty if there is none.
+    """
+
+    processor_ref: str
+    lines: Sequence[tuple[str, str]]
+    qr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook request as it came, before anyone believes it. Header names are lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A reason to look: which payments may have changed. It says nothing of how."""
+
+    event_id: str
+    processor_refs: Sequence[str]
+
+
+class PaymentPlugin(abc.ABC):
+    """One way to pay a provider directly. Subclass one of the two kinds below.
+
+    Made once at start with its validated settings; after that it holds no state that
+    matters and may be called from several threads. Every call that goes outside has a
+    time-out of at most 20 seconds and may raise :class:`UnavailableError` (nothing
+    happened), :class:`OutcomeUnknownError` (something may have) or
+    :class:`RefusedError`. No call retries by itself.
+    """
+
+    api_version: ClassVar[int] = 1
+    id: ClassVar[str]
+    """Equal to the entry point's name; stored with every payment, so never renamed."""
+    title: ClassVar[str]
+    """Shown to purchasers; an English message id."""
+    hint: ClassVar[str] = ""
+    """One line under the title: what the purchaser needs; an English message id."""
+    account_fields: ClassVar[Sequence[AccountField]]
+    Settings: ClassVar[type[PluginSettings]] = PluginSettings
+    slowest: ClassVar[timedelta]
+    """How long money may take to be confirmed. The core does not offer the method
+    when a registry's last cancellation is nearer than this."""
+    due_within: ClassVar[timedelta]
+    """How long an order waits for money by this method before it lapses."""
+
+    def __init__(self, settings: PluginSettings) -> None:
+        self.settings = settings
+
+    def supports(self, amount: Money) -> bool:
+        """Whether the processor can express ``amount`` exactly. Pure; called for every
+        method shown at checkout."""
+        return amount.minor > 0
+
+    def check_account(self, payee: Payee) -> Sequence[str]:
+        """Say what is wrong with a provider's account, as English message ids.
+
+        Called when the provider saves it. Pure: looks at the form of the values only.
+        """
+        return [
+            "Please fill in every field of the account."
+            for each in self.account_fields
+            if each.required and not payee.get(each.name)
+        ][:1]
+
+    @abc.abstractmethod
+    def payee_account(self, payee: Payee) -> str:
+        """Name the account as facts will name it in ``payee``. Pure."""
+
+    @abc.abstractmethod
+    def start(self, request: PaymentRequest) -> Redirect | Instructions:
+        """Open a payment and say what the payer does next. No money moves.
+
+        Called after the intent is committed, and again with the same ``request`` after
+        a crash or a lost answer; it must then open nothing new and answer with the same
+        ``processor_ref``.
+
+        Raises:
+            PayeeNotReadyError: the provider's account cannot be paid.
+            UnsupportedError: the amount cannot be expressed; nothing was sent.
+
+        """
+
+
+class ProcessorPlugin(PaymentPlugin):
+    """A plug-in whose processor can be asked, such as PayPal or Stripe."""
+
+    has_webhook: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def fetch(
+        self, payee: Payee, processor_ref: str, *, key: str, may_capture: bool
+    ) -> Sequence[Fact]:
+        """Ask the processor how a payment stands: all its facts, as they are now.
+
+        The only way a processor's word enters the system: return page, webhook and
+        sweep all end here, so they cannot disagree. Where the processor leaves it to us
+        to take approved money, this takes it, but only if ``may_capture``, with an
+        idempotency key made of ``key``. The core passes ``may_capture`` only while the
+        order's units are held. Repeating is safe.
+        """
+
+    @abc.abstractmethod
+    def abandon(self, payee: Payee, processor_ref: str, *, key: str) -> Sequence[Fact]:
+        """Close the door: make sure that nothing can be paid any more; all facts, after.
+
+        Called before an order lapses or the purchaser changes the method. Answers with
+        a payment fact ``abandoned`` only if money can no longer come; if it has come or
+        is on its way, the facts say so instead. Repeating is safe.
+        """
+
+    def read_webhook(self, delivery: Delivery) -> Notice:
+        """Say who may have changed, having made sure of the sender.
+
+        Called once a delivery, before it is stored; must not call outside for longer
+        than 5 seconds. It never reports amounts or statuses: the core will ``fetch``.
+
+        Raises:
+            ForgedError: signature missing or wrong, too old, too far ahead, not UTF-8.
+
+        """
+        raise ForgedError(f"{self.id} has no webhook")
+
+    def refund(
+        self, payee: Payee, processor_ref: str, amount: Money, *, key: str
+    ) -> Sequence[Fact]:
+        """Send money back; repeated with the same ``key``, it does so once. All facts, after."""
+        raise UnsupportedError(f"{self.id} cannot refund")
+
+
+class StatementPlugin(PaymentPlugin):
+    """A plug-in whose money shows only on the provider's bank statement.
+
+    Nobody can be asked: a member of the provider's staff says what came, and the core
+    records that as a fact.
+    """

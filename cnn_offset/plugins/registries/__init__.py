@@ -1,0 +1,1 @@
+"""Registry connectors, one registry a module."""

@@ -1,0 +1,140 @@
+"""The interface of a registry connector.
+
+A cancellation cannot be undone. So the interface tells *no* from *not known*, and the
+core asks before it acts and after every silence.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from cnn_offset.domain.units import SerialRange, UnitType
+from cnn_offset.plugins.settings import PluginSettings
+
+
+class ReportStatus(StrEnum):
+    """How a cancellation stands at the registry."""
+
+    ACCEPTED = "accepted"
+    """The registry has it and is working on it; ask again."""
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    """The registry has decided that it will not, for good."""
+    NOT_KNOWN = "not_known"
+    """The registry has never heard of the key; it may yet, if a request is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """Units of one issuance in one account, as the registry reports them now."""
+
+    block_ref: str
+    """The registry's own name for the block in that account; never changes."""
+    account_ref: str
+    activity_ref: str
+    """The activity's reference number at this registry."""
+    unit_type: UnitType
+    party: str
+    """Host Party, ISO 3166 alpha-2."""
+    issued: SerialRange
+    """The whole block; units of it may have left since."""
+    held: int
+    """Units of it still in the account."""
+    monitoring_start: date
+    monitoring_end: date
+    vintage: int
+    commitment_period: int | None
+    eligible: bool
+    """Whether the registry lets it be cancelled here (share of proceeds paid)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRequest:
+    """How many units to cancel, of what, for whom and why. The registry picks the serials."""
+
+    key: str
+    """Ours, unique to the cancellation, at most 40 characters; the registry keeps it."""
+    account_ref: str
+    block_ref: str
+    quantity: int
+    beneficiary: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationReport:
+    """What the registry says now. Evidence: the core checks it against the order."""
+
+    status: ReportStatus
+    registry_time: datetime
+    """The registry's own clock when it answered."""
+    registry_ref: str = ""
+    """The transaction's number, once confirmed."""
+    ranges: Sequence[SerialRange] = ()
+    """What was cancelled, once confirmed."""
+    completed_at: datetime | None = None
+    reason: str = ""
+    """The registry's words, where it refused."""
+
+
+class RegistryConnector(abc.ABC):
+    """One registry. Made once at start; holds no state that matters; thread-safe.
+
+    Every call goes outside with a time-out of at most 20 seconds and may raise
+    :class:`UnavailableError` (the request surely never left) or
+    :class:`OutcomeUnknownError` (anything else that is no clear answer). No call
+    retries by itself.
+    """
+
+    api_version: ClassVar[int] = 1
+    id: ClassVar[str]
+    title: ClassVar[str]
+    """Shown to everybody; an English message id."""
+    Settings: ClassVar[type[PluginSettings]] = PluginSettings
+
+    def __init__(self, settings: PluginSettings) -> None:
+        self.settings = settings
+
+    @property
+    @abc.abstractmethod
+    def deduplicates(self) -> bool:
+        """Whether the registry promises that a repeated key never cancels again.
+
+        If so the core may send a key again after silence; if not it only asks, and
+        sends again only when the registry's clock is past :attr:`settle`
+        (trust-facts.md 1.9). A wrong True cancels twice: declare it only on the
+        registry's written word.
+        """
+
+    @property
+    @abc.abstractmethod
+    def settle(self) -> timedelta:
+        """How long after a request was sent it could still take effect, at the longest:
+        our time-out, the registry's processing and the staleness of its look-up."""
+
+    @abc.abstractmethod
+    def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
+        """List the blocks of one account, following pages. Reads only."""
+
+    @abc.abstractmethod
+    def cancel(self, request: CancellationRequest) -> CancellationReport:
+        """Ask the registry to cancel, once.
+
+        Called only after the intent is committed and ``fetch`` did not know the key.
+        Answers ``accepted``, ``confirmed`` or ``refused``; never ``not_known``. A
+        refusal answers this request, not an earlier one that is still unanswered.
+        Must not repeat the request, whatever happens.
+        """
+
+    @abc.abstractmethod
+    def fetch(self, key: str) -> CancellationReport:
+        """Ask what became of a key. Reads only; safe at any time.
+
+        Answers ``not_known`` only if the registry said that it does not know it; an
+        error page or an empty answer is :class:`OutcomeUnknownError`.
+        """
