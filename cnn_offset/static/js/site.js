@@ -1,0 +1,79 @@
+// Comfort on top of pages that work without it.
+"use strict";
+(() => {
+  const all = (selector) => document.querySelectorAll(selector);
+  const lang = document.documentElement.lang || "en";
+
+  // What only works with a script is hidden until one runs.
+  all("[data-script]").forEach((each) => { each.hidden = false; });
+
+  // <button data-copy="#id" data-copied="Copied">: copies the text of the element.
+  all("[data-copy]").forEach((button) => {
+    if (!navigator.clipboard) return;
+    button.hidden = false;
+    const words = button.textContent;
+    button.addEventListener("click", async () => {
+      const source = document.querySelector(button.dataset.copy);
+      await navigator.clipboard.writeText((source.value ?? source.textContent).trim());
+      button.textContent = button.dataset.copied;
+      setTimeout(() => { button.textContent = words; }, 2500);
+    });
+  });
+
+  // <form data-confirm="Sure?">: asks first. <form data-once>: a second click does nothing.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const question = event.submitter?.dataset.confirm ?? form.dataset.confirm;
+    if (question && !window.confirm(question)) { event.preventDefault(); return; }
+    if (!("once" in form.dataset)) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+  });
+  // A page taken from the back/forward cache may be sent again.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) all("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+  });
+
+  // <form data-auto>: filters act when changed; the focus is where it was after the reload.
+  const kept = "filter-focus";
+  const last = sessionStorage.getItem(kept);
+  sessionStorage.removeItem(kept);
+  all("form[data-auto]").forEach((form) => {
+    if (last) document.getElementById(last)?.focus({ preventScroll: true });
+    form.addEventListener("change", (event) => {
+      if (!event.target.matches("[type=checkbox], [type=radio], select")) return;
+      sessionStorage.setItem(kept, event.target.id);
+      form.requestSubmit();
+    });
+  });
+
+  // <form data-totals data-exponent="2" data-currency="USD">: rows [data-price=minor units]
+  // with an input [data-quantity] and an [data-line]; one [data-total] for the sum.
+  // Whole numbers throughout; what counts is what the server computes.
+  all("[data-totals]").forEach((form) => {
+    const { exponent, currency } = form.dataset;
+    const format = new Intl.NumberFormat(lang, { minimumFractionDigits: Number(exponent) });
+    const group = format.formatToParts(1234567).find((each) => each.type === "group").value;
+    const write = (minor) => {
+      const digits = minor.toString().padStart(Number(exponent) + 1, "0");
+      const cut = digits.length - Number(exponent);
+      const text = Number(exponent) ? `${digits.slice(0, cut)}.${digits.slice(cut)}` : digits;
+      const figure = format.format(text);
+      return lang === "en" ? `${currency}\u00a0${figure}` : `${figure}\u00a0${currency}`;
+    };
+    form.addEventListener("input", () => {
+      let sum = 0n;
+      for (const row of form.querySelectorAll("[data-price]")) {
+        const typed = row.querySelector("[data-quantity]").value
+          .replace(/\s/g, "").replaceAll(group, "");
+        if (!/^\d{1,12}$/.test(typed)) return;
+        const line = BigInt(row.dataset.price) * BigInt(typed);
+        const shown = row.querySelector("[data-line]");
+        if (shown) shown.textContent = write(line);
+        sum += line;
+      }
+      const total = form.querySelector("[data-total]");
+      if (total) total.textContent = write(sum);
+    });
+  });
+})();
