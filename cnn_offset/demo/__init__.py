@@ -1,0 +1,1 @@
+"""Invented providers, activities, offers and pictures, to try the platform with."""
