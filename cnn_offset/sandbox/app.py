@@ -9,10 +9,16 @@ from typing import Any
 from flask import Blueprint, Flask, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .faults import KINDS, Fault, Faults, FaultyCalls, current_faults
+from . import mailbox, registries
+from .faults import KINDS, PROCESSORS, Fault, Faults, FaultyCalls, current_faults
 from .state import State, current_state
 
 bp = Blueprint("sandbox", __name__)
+REGISTRY_TEXTS = (
+    ("cdm", "CDM registry", "CERs. Answers at once, in numbered pages."),
+    ("a64-interim", "Interim Article 6.4 registry", "A6.4ERs, on the same system as the CDM's."),
+    ("a64-final", "Final Article 6.4 registry", "A6.4ERs. Accepts first, cancels a little later."),
+)
 
 
 def create_sandbox(state_path: str | None = None) -> Flask:
@@ -24,15 +30,12 @@ def create_sandbox(state_path: str | None = None) -> Flask:
     app.extensions["sandbox.state"] = state
     app.extensions["sandbox.faults"] = faults
     app.register_blueprint(bp)
-    for name, prefix in {
-        "registries": "/registries",
-        "mailbox": "/mailbox",
-        "paypal": "/paypal",
-        "stripe": "/stripe",
-    }.items():
+    app.register_blueprint(registries.bp)
+    app.register_blueprint(mailbox.bp)
+    for name in PROCESSORS:
         if importlib.util.find_spec(f"{__package__}.{name}"):
             module = importlib.import_module(f"{__package__}.{name}")
-            app.register_blueprint(module.bp, url_prefix=prefix)
+            app.register_blueprint(module.bp, url_prefix=f"/{name}")
     app.wsgi_app = FaultyCalls(app.wsgi_app, faults)  # type: ignore[method-assign]
     return app
 
@@ -40,7 +43,25 @@ def create_sandbox(state_path: str | None = None) -> Flask:
 @bp.get("/")
 def index() -> str:
     """Say what is simulated, and where."""
-    return render_template("sandbox/index.html")
+    state = current_state()
+    return render_template(
+        "sandbox/index.html",
+        registries=[
+            {
+                "name": name,
+                "title": title,
+                "text": text,
+                "token": registries.book_of(name).settings()["token"],
+                "blocks": len(registries.book_of(name).blocks()),
+                "cancellations": len(registries.book_of(name).cancellations()),
+            }
+            for name, title, text in REGISTRY_TEXTS
+        ],
+        processors=[("paypal", "PayPal"), ("stripe", "Stripe")],
+        webhooks=state.get("control", "webhooks") or {},
+        mails=len(state.all("mail")),
+        faults=current_faults().all(),
+    )
 
 
 @bp.get("/faults")

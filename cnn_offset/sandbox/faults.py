@@ -49,9 +49,7 @@ KINDS: Final[dict[str, dict[str, str]]] = {
     **{each: EVERYWHERE | OF_PROCESSORS for each in PROCESSORS},
     "mail": EVERYWHERE,
 }
-_API: Final = re.compile(
-    r"/registries/([^/]+)/api/|/(paypal|stripe)/v\d+/|/(mail)box/messages$"
-)
+_API: Final = re.compile(r"/registries/([^/]+)/api/|/(paypal|stripe)/v\d+/|/(mail)box/messages$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +149,7 @@ class FaultyCalls:
         self._faults = faults
         self._sleep = sleep
 
-    def __call__(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the call, or not, as the switches say."""
         api = _API.search(environ["PATH_INFO"])
         if api is None:
@@ -198,7 +194,5 @@ class FaultyCalls:
 
 
 def _answer(start_response: StartResponse, status: str, body: bytes) -> Iterable[bytes]:
-    start_response(
-        status, [("Content-Type", "text/html"), ("Content-Length", str(len(body)))]
-    )
+    start_response(status, [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
     return [body]

@@ -1,0 +1,374 @@
+"""A registry's books: blocks of numbered units, and what was cancelled of them."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from .faults import Faults
+from .state import Document, State
+
+Span = tuple[int, int]
+"""First and last number, both included."""
+
+UNIT_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "cdm": ("cer", "tcer", "lcer"),
+    "a64-interim": ("a64er_authorised", "a64er_contribution"),
+    "a64-final": ("a64er_authorised", "a64er_contribution"),
+}
+_UNIT_CODE: Final = {"cer": 5, "tcer": 6, "lcer": 7}
+SETTINGS: Final[Document] = {
+    "deduplicates": False,
+    "closed": False,
+    "page_size": 50,
+    "processing_seconds": 1.0,
+    "clock_offset_seconds": 0.0,
+}
+"""What ``POST /control/registries/<name>`` can set, with its token; these are the defaults.
+
+``deduplicates``: a repeated key answers as before instead of cancelling again.
+``processing_seconds``: how long the registry that answers 202 works on a cancellation.
+"""
+
+
+class RefusalError(Exception):
+    """The registry says no; ``code`` is its word for why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Book:
+    """The books of one registry."""
+
+    def __init__(self, name: str, state: State, faults: Faults) -> None:
+        self.name = name
+        self.state = state
+        self._faults = faults
+        self._blocks = f"{name}/block"
+        self._cancellations = f"{name}/cancellation"
+        self._operations = f"{name}/operation"
+
+    # Settings and clock
+
+    def settings(self) -> Document:
+        """Return the settings as they stand."""
+        defaults = SETTINGS | {
+            "token": f"sandbox-{self.name}",
+            "deduplicates": self.name == "a64-final",
+        }
+        return defaults | (self.state.get("registry", self.name) or {})
+
+    def configure(self, values: Document) -> Document:
+        """Change settings; an unknown one is a KeyError."""
+        with self.state.transaction():
+            settings = self.settings()
+            for key, value in values.items():
+                settings[key] = type(settings[key])(value)
+            self.state.put("registry", self.name, settings)
+        return settings
+
+    def now(self) -> datetime:
+        """Read the registry's own clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.settings()["clock_offset_seconds"])
+
+    # Blocks
+
+    def blocks(self, account: str | None = None) -> list[Document]:
+        """List the blocks, of one account or of all."""
+        return self.state.all(self._blocks, part=account)
+
+    def seed(self, wanted: list[Document]) -> list[Document]:
+        """Issue blocks, as ``POST /control/registries/<name>/blocks`` is told.
+
+        Keys: ``block_ref`` (made up if missing), ``account``, ``activity``, ``unit_type``,
+        ``party``, ``first`` (the next free number of the series if missing),
+        ``quantity``, ``monitoring_start``, ``monitoring_end``; optional ``vintage``,
+        ``commitment_period``, ``eligible``, ``annex_i`` (the account's kind) and ``taken``:
+        pairs of how many units to skip from the start and how many are gone from there.
+        A block that is there already stays as it is, so seeding may be repeated.
+
+        Raises:
+            ValueError: a block that makes no sense, or overlaps another.
+
+        """
+        with self.state.transaction():
+            return [self._issue(each) for each in wanted]
+
+    def _issue(self, wanted: Document) -> Document:
+        try:
+            ref = wanted.get("block_ref") or f"B{self.state.number(self._blocks):06d}"
+            known = self.state.get(self._blocks, ref)
+            if known is not None:
+                if known["account"] != wanted["account"]:
+                    raise ValueError(f"block {ref} is in another account")
+                return known
+            start = date.fromisoformat(wanted["monitoring_start"])
+            end = date.fromisoformat(wanted["monitoring_end"])
+            party, activity = wanted["party"], str(wanted["activity"])
+            series = party if self.name == "cdm" else f"{party}-{activity}"
+            first = int(wanted.get("first") or self._next_number(series))
+            last = first + int(wanted["quantity"]) - 1
+            block: Document = {
+                "block_ref": ref,
+                "account": str(wanted["account"]),
+                "annex_i": bool(wanted.get("annex_i", False)),
+                "activity": activity,
+                "unit_type": wanted["unit_type"],
+                "party": party,
+                "series": series,
+                "first": first,
+                "last": last,
+                "commitment_period": wanted.get("commitment_period")
+                or ((1 if end.year <= 2012 else 2) if self.name == "cdm" else None),
+                "monitoring_start": start.isoformat(),
+                "monitoring_end": end.isoformat(),
+                "vintage": int(wanted.get("vintage") or end.year),
+                "eligible": bool(wanted.get("eligible", True)),
+                "taken": _merged(
+                    [
+                        (first + skip, first + skip + count - 1)
+                        for skip, count in wanted.get("taken", ())
+                    ]
+                ),
+            }
+        except KeyError as error:
+            raise ValueError(f"a block needs {error}") from None
+        if not re.fullmatch("[A-Z]{2}", party) or last < first or end < start:
+            raise ValueError(f"block {ref}: party, quantity or period")
+        if block["unit_type"] not in UNIT_TYPES[self.name]:
+            raise ValueError(f"block {ref}: {self.name} has no unit type {block['unit_type']}")
+        if self.name == "cdm" and not re.fullmatch(r"[1-9]\d*", activity):
+            raise ValueError(f"block {ref}: a CDM activity is a number")
+        for other in self.blocks():
+            if other["series"] == series and first <= other["last"] and other["first"] <= last:
+                raise ValueError(f"block {ref} overlaps {other['block_ref']}")
+        self.state.put(self._blocks, ref, block, part=block["account"])
+        return block
+
+    def _next_number(self, series: str) -> int:
+        ends = [each["last"] for each in self.blocks() if each["series"] == series]
+        return max(ends, default=zlib.crc32(series.encode()) % 90_000_000) + 1
+
+    def change_block(self, ref: str, values: Document) -> Document:
+        """Set ``eligible``, or let another channel ``take`` the next so many units."""
+        with self.state.transaction():
+            block = self._block(ref)
+            if "eligible" in values:
+                block["eligible"] = bool(values["eligible"])
+            if "take" in values:
+                self._take(block, int(values["take"]))
+            self._keep(block)
+        return block
+
+    def serial(self, block: Document, number: int) -> str:
+        """Write a unit's serial number as this registry does.
+
+        A CER's has seven parts (domain-facts.md 1.1). How A6.4ERs' look is not published
+        (3.3), so theirs are invented, and one of the two counts in hexadecimal so that
+        nobody is tempted to read them.
+        """
+        if self.name == "cdm":
+            period, kind = block["commitment_period"], block["unit_type"]
+            return (
+                f"{block['party']}-{_UNIT_CODE[kind]}-{number}-{period}-{period}"
+                f"-{int(kind != 'cer')}-{block['activity']}"
+            )
+        if self.name == "a64-interim":
+            return f"MR.{block['party']}{block['vintage']}.{block['activity']}.{number:08X}"
+        return f"{block['activity']}/{block['party']}/{block['vintage']}/{number:010d}"
+
+    # Cancellations
+
+    def cancel(self, request: Document) -> Document:
+        """Cancel the next free units of a block and write it down; needs a transaction.
+
+        ``request`` has ``key, account, block_ref, quantity, beneficiary, reason``.
+
+        Raises:
+            RefusalError: nothing was cancelled.
+
+        """
+        refused = self._faults.strikes(self.name, "refuse")
+        fewer = self._faults.strikes(self.name, "fewer_serials")
+        other = self._faults.strikes(self.name, "other_serials")
+        overlapping = self._faults.strikes(self.name, "overlapping_serials")
+        if refused:
+            raise RefusalError("REFUSED", "The registry refuses, because a fault is on.")
+        block = self._checked(request)
+        quantity = request["quantity"] - (1 if fewer else 0)
+        used = self._another(block, quantity) if other else block
+        free_before = used["first"]
+        spans = self._take(used, quantity)
+        self._keep(used)
+        if overlapping and spans:
+            gone = spans[0][0] > free_before
+            spans = [(free_before, free_before + quantity - 1)] if gone else spans * 2
+        number = self.state.number(self._cancellations)
+        record: Document = {
+            **request,
+            "ref": f"{self.name.upper()}-VC{number:07d}",
+            "completed_at": self.now().isoformat(),
+            "cancelled": quantity,
+            "used_block": used["block_ref"],
+            "ranges": [
+                {
+                    "series": used["series"],
+                    "first": first,
+                    "last": last,
+                    "first_text": self.serial(used, first),
+                    "last_text": self.serial(used, last),
+                }
+                for first, last in spans
+            ],
+        }
+        self.state.put(self._cancellations, record["ref"], record, part=request["key"])
+        return record
+
+    def cancellations(self, key: str | None = None) -> list[Document]:
+        """List cancellations, of one key or all; a key has several if it was repeated."""
+        return self.state.all(self._cancellations, part=key)
+
+    def audit(self) -> dict[str, int]:
+        """Count the units really cancelled for each key."""
+        self.work()
+        units: dict[str, int] = {}
+        for each in self.cancellations():
+            units[each["key"]] = units.get(each["key"], 0) + each["cancelled"]
+        return units
+
+    # Cancellations that take time
+
+    def submit(self, request: Document) -> Document:
+        """Accept a cancellation for later; ``work`` does it when its time has come."""
+        with self.state.transaction():
+            now = self.now()
+            due = now + timedelta(seconds=self.settings()["processing_seconds"])
+            number = self.state.number(self._operations)
+            operation: Document = {
+                "id": f"op-{number:07d}",
+                "request": request,
+                "state": "pending",
+                "created_at": now.isoformat(),
+                "due_at": due.isoformat(),
+            }
+            self._keep_operation(operation)
+        return operation
+
+    def operations(self, key: str) -> list[Document]:
+        """List the operations of one key."""
+        self.work()
+        return self.state.all(self._operations, part=key)
+
+    def operation(self, ref: str) -> Document | None:
+        """Return one operation."""
+        self.work()
+        return self.state.get(self._operations, ref)
+
+    def work(self) -> None:
+        """Do the accepted cancellations whose time has come; called before every answer."""
+        now = self.now()
+        for pending in self.state.rows("pending", part=self.name):
+            with self.state.transaction():
+                operation = self.state.get(self._operations, pending[2]["id"])
+                if (
+                    operation is None
+                    or operation["state"] != "pending"
+                    or datetime.fromisoformat(operation["due_at"]) > now
+                ):
+                    continue
+                try:
+                    operation["result"] = self.cancel(operation["request"])
+                    operation["state"] = "succeeded"
+                except RefusalError as error:
+                    operation["problem"] = {"code": error.code, "title": str(error)}
+                    operation["state"] = "failed"
+                self._keep_operation(operation)
+
+    def _keep_operation(self, operation: Document) -> None:
+        key, ref = operation["request"]["key"], operation["id"]
+        self.state.put(self._operations, ref, operation, part=key)
+        if operation["state"] == "pending":
+            self.state.put("pending", f"{self.name}/{ref}", {"id": ref}, part=self.name)
+        else:
+            self.state.delete("pending", f"{self.name}/{ref}")
+
+    # Arithmetic
+
+    def _checked(self, request: Document) -> Document:
+        if self.settings()["closed"]:
+            raise RefusalError("REGISTRY_CLOSED", "The registry is closed.")
+        block = self._block(request["block_ref"])
+        if block["account"] != request["account"]:
+            raise RefusalError("WRONG_ACCOUNT", "The block is not in that account.")
+        if block["annex_i"]:
+            raise RefusalError(
+                "ANNEX_I_ACCOUNT", "Units in an account of an Annex I Party cannot be cancelled."
+            )
+        if not block["eligible"]:
+            raise RefusalError(
+                "SHARE_OF_PROCEEDS_UNPAID", "The share of proceeds has not been paid."
+            )
+        if request["quantity"] < 1:
+            raise RefusalError("INVALID_QUANTITY", "The quantity must be at least 1.")
+        if request["quantity"] > held(block):
+            raise RefusalError("INSUFFICIENT_UNITS", f"The block has {held(block)} units left.")
+        return block
+
+    def _block(self, ref: str) -> Document:
+        block = self.state.get(self._blocks, ref)
+        if block is None:
+            raise RefusalError("UNKNOWN_BLOCK", "There is no such block.")
+        return block
+
+    def _keep(self, block: Document) -> None:
+        self.state.put(self._blocks, block["block_ref"], block, part=block["account"])
+
+    def _another(self, block: Document, quantity: int) -> Document:
+        for other in self.blocks():
+            if other["block_ref"] != block["block_ref"] and held(other) >= quantity:
+                return other
+        raise RefusalError("NO_OTHER_BLOCK", "The fault other_serials needs a second block.")
+
+    def _take(self, block: Document, quantity: int) -> list[Span]:
+        spans: list[Span] = []
+        for first, last in _free(block):
+            if quantity == 0:
+                break
+            end = min(last, first + quantity - 1)
+            spans.append((first, end))
+            quantity -= end - first + 1
+        if quantity:
+            raise RefusalError("INSUFFICIENT_UNITS", "The block has not so many units left.")
+        block["taken"] = _merged([*map(tuple, block["taken"]), *spans])
+        return spans
+
+
+def held(block: Document) -> int:
+    """Count the units of a block that are still in the account."""
+    return sum(last - first + 1 for first, last in _free(block))
+
+
+def _free(block: Document) -> list[Span]:
+    spans: list[Span] = []
+    start = block["first"]
+    for first, last in block["taken"]:
+        if start < first:
+            spans.append((start, first - 1))
+        start = last + 1
+    if start <= block["last"]:
+        spans.append((start, block["last"]))
+    return spans
+
+
+def _merged(spans: list[Any]) -> list[Span]:
+    merged: list[Span] = []
+    for first, last in sorted(spans):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
