@@ -43,9 +43,7 @@ class BankTransfer(StatementPlugin):
     title = N_("Bank transfer")
     hint = N_("You get the bank details at once; the provider confirms when your money has come.")
     account_fields: ClassVar[Sequence[AccountField]] = (
-        AccountField(
-            "holder", N_("Account holder, exactly as the bank has it"), required=False
-        ),
+        AccountField("holder", N_("Account holder, exactly as the bank has it"), required=False),
         AccountField("account", N_("IBAN or account number"), required=False),
         AccountField("bic", N_("BIC (SWIFT code)"), required=False),
         AccountField("bank_name", N_("Name of the bank"), required=False),

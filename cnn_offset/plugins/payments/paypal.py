@@ -233,9 +233,7 @@ class PayPal(ProcessorPlugin):
                 if at is None:
                     raise
                 return [
-                    Fact(
-                        FactKind.PAYMENT, order.id, FactStatus.FAILED, None, None, at, error.code
-                    )
+                    Fact(FactKind.PAYMENT, order.id, FactStatus.FAILED, None, None, at, error.code)
                 ]
             if error.code not in _STAYS_OPEN | _ALREADY_DONE:
                 raise
@@ -380,9 +378,7 @@ class PayPal(ProcessorPlugin):
         return facts
 
     def _disputes(self, capture_id: str, payee: str | None) -> Iterator[Fact]:
-        listed = self._client.get(
-            "/v1/customer/disputes", {"disputed_transaction_id": capture_id}
-        )
+        listed = self._client.get("/v1/customer/disputes", {"disputed_transaction_id": capture_id})
         for name in read(Disputes, listed).items:
             each = read(
                 Dispute,

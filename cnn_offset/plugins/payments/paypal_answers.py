@@ -138,6 +138,4 @@ def read(model: type[M], text: str) -> M:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise OutcomeUnknownError(
-            f"PayPal's answer lacks {error.errors()[0]['loc']}"
-        ) from None
+        raise OutcomeUnknownError(f"PayPal's answer lacks {error.errors()[0]['loc']}") from None

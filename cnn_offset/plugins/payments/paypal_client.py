@@ -175,7 +175,12 @@ class PayPalClient:
             return self._token
 
     def _raw(
-        self, method: Any, path: str, *, body: str | None = None, query: dict[str, str] | None = None
+        self,
+        method: Any,
+        path: str,
+        *,
+        body: str | None = None,
+        query: dict[str, str] | None = None,
     ) -> Any:
         builder = RequestBuilder().server(Server.DEFAULT).path(path).http_method(method)
         for name, value in (query or {}).items():

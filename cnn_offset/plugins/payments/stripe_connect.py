@@ -1,0 +1,414 @@
+"""Stripe: a hosted Checkout Session as a direct charge on the provider's own account.
+
+Everything lives on the provider's account, so each call names it, and money that a session
+of that account reports went there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, cast
+
+import requests
+import stripe
+from pydantic import Field, SecretStr
+
+from cnn_offset.domain.money import Money, exponent
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.text import N_
+from cnn_offset.plugins.errors import (
+    ForgedError,
+    OutcomeUnknownError,
+    PayeeNotReadyError,
+    RefusedError,
+    UnsupportedError,
+)
+from cnn_offset.plugins.payments.base import (
+    AccountField,
+    Delivery,
+    Notice,
+    Payee,
+    PaymentRequest,
+    ProcessorPlugin,
+    Redirect,
+)
+from cnn_offset.plugins.payments.silence import silence
+from cnn_offset.plugins.settings import PluginSettings
+
+if TYPE_CHECKING:
+    from stripe import RequestOptions
+    from stripe.checkout import Session
+    from stripe.params.checkout import SessionCreateParams
+
+# The SDK's only switch for this is global; left on it writes a file into the home directory.
+stripe.enable_telemetry = False
+
+ZERO_DECIMAL: Final = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"}
+    | {"PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+HUNDREDFOLD: Final = frozenset({"ISK", "UGX"})
+"""Without decimals in ISO 4217, but Stripe writes them with two."""
+THREE_DECIMAL: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+"""The last digit must be 0. All three sets: payments-facts.md 2.4, to be checked again."""
+MOST: Final = 99_999_999
+"""Stripe takes eight digits."""
+
+INTENTS: Final[Mapping[str, FactStatus]] = {
+    "succeeded": FactStatus.DONE,
+    "processing": FactStatus.PENDING,
+    # Of a session that is complete: a debit that bounced.
+    "requires_payment_method": FactStatus.FAILED,
+    "canceled": FactStatus.ABANDONED,
+}
+REFUNDS: Final[Mapping[str, FactStatus]] = {
+    "pending": FactStatus.PENDING,
+    "requires_action": FactStatus.PENDING,
+    "succeeded": FactStatus.DONE,
+    "failed": FactStatus.FAILED,
+    "canceled": FactStatus.ABANDONED,
+}
+DISPUTES: Final[Mapping[str, FactStatus]] = {
+    "warning_needs_response": FactStatus.OPEN,
+    "warning_under_review": FactStatus.OPEN,
+    "needs_response": FactStatus.OPEN,
+    "under_review": FactStatus.OPEN,
+    "warning_closed": FactStatus.WON,
+    "prevented": FactStatus.WON,
+    "won": FactStatus.WON,
+    "lost": FactStatus.LOST,
+}
+_PAYEE_CODES: Final = frozenset(
+    {"account_closed", "account_invalid", "charges_not_allowed", "testmode_charges_only"}
+)
+_ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}", re.ASCII)
+_BELL_SECONDS: Final = 4.0
+_TOLERANCE: Final = timedelta(minutes=5)
+
+
+class StripeSettings(PluginSettings):
+    """Settings of Stripe Connect; the platform's own keys."""
+
+    base_url: str = "https://api.stripe.com"
+    secret_key: SecretStr
+    webhook_secret: SecretStr
+    """Of the endpoint that listens to events of connected accounts."""
+    timeout_seconds: float = Field(default=10, gt=0, le=20)
+
+
+class StripeConnect(ProcessorPlugin):
+    """Stripe Checkout in mode ``payment``, cards only.
+
+    Only cards: debits that take days to fail would not fit :attr:`slowest`. A session
+    lives for Stripe's 24 hours, which are also :attr:`due_within`; there is no clock here
+    to set another end by. Stripe keeps idempotency keys for 24 hours.
+    """
+
+    id = "stripe_connect"
+    title = N_("Card")
+    hint = N_("By card, on a page of Stripe.")
+    account_fields = (AccountField("account", N_("Stripe account ID")),)
+    Settings = StripeSettings
+    slowest = timedelta(days=1)
+    due_within = timedelta(days=1)
+    has_webhook: ClassVar[bool] = True
+
+    def __init__(self, settings: StripeSettings) -> None:
+        super().__init__(settings)
+        self._own = settings
+        self._client = self._connect(settings.timeout_seconds)
+        self._bell = self._connect(min(settings.timeout_seconds, _BELL_SECONDS))
+
+    def _connect(self, timeout: float) -> stripe.StripeClient:
+        session = requests.Session()
+        # A redirected POST would be sent twice or turned into a GET.
+        session.max_redirects = 0
+        base = self._own.base_url.rstrip("/")
+        return stripe.StripeClient(
+            self._own.secret_key.get_secret_value(),
+            base_addresses={"api": base, "connect": base, "files": base, "meter_events": base},
+            http_client=stripe.RequestsClient(timeout=timeout, session=session),
+            max_network_retries=0,
+        )
+
+    def supports(self, amount: Money) -> bool:
+        """Whether Stripe can write the amount exactly, in at most eight digits."""
+        written = to_stripe(amount)
+        return written is not None and 0 < written <= MOST
+
+    def check_account(self, payee: Payee) -> Sequence[str]:
+        """Say whether the account id has Stripe's form."""
+        if _ACCOUNT.fullmatch(payee.get("account", "")):
+            return []
+        return [N_("A Stripe account ID begins with acct_, then letters and digits.")]
+
+    def payee_account(self, payee: Payee) -> str:
+        """Name the account by its id."""
+        return payee.get("account", "")
+
+    def start(self, request: PaymentRequest) -> Redirect:
+        """Open a Checkout Session on the provider's account, or find it again by our key."""
+        amount = to_stripe(request.amount)
+        if amount is None or not self.supports(request.amount):
+            raise UnsupportedError(f"Stripe cannot take {request.amount}")
+        known = {"key": request.key, "order_code": request.order_code}
+        wanted: SessionCreateParams = {
+            "mode": "payment",
+            "payment_method_types": ["card"],
+            "line_items": [
+                {
+                    "quantity": 1,
+                    "price_data": {
+                        "currency": request.amount.currency.lower(),
+                        "unit_amount": amount,
+                        "product_data": {"name": request.description[:250] or request.order_code},
+                    },
+                }
+            ],
+            # The payer pays the listed currency, so that exactly the price arrives.
+            "adaptive_pricing": {"enabled": False},
+            "client_reference_id": request.key,
+            "metadata": known,
+            # A payment intent does not inherit its session's.
+            "payment_intent_data": {"metadata": known},
+            "customer_email": request.payer_email,
+            "locale": cast(Literal["en", "fr", "es"], request.locale),
+            "success_url": request.return_url,
+            "cancel_url": request.return_url,
+        }
+        with _asking():
+            session = self._client.v1.checkout.sessions.create(
+                wanted, {**self._on(request.payee), "idempotency_key": request.key}
+            )
+            if not session.url:
+                raise OutcomeUnknownError("Stripe gave no address to send the payer to")
+            return Redirect(session.id, session.url)
+
+    def fetch(
+        self, payee: Payee, processor_ref: str, *, key: str, may_capture: bool
+    ) -> Sequence[Fact]:
+        """Read the session with its payment, refunds and disputes.
+
+        Stripe takes the money itself, so ``may_capture`` changes nothing. An open session
+        yields no fact, even after a declined card: the payer may try another.
+        """
+        session = self._session(payee, processor_ref)
+        if session.client_reference_id != key:
+            raise RefusedError(f"Stripe's session {processor_ref} is not ours", code="OTHER_KEY")
+        return self._facts(payee, session)
+
+    def abandon(self, payee: Payee, processor_ref: str, *, key: str) -> Sequence[Fact]:
+        """Expire the session, then look how it stands.
+
+        Stripe refuses to expire a session that is paid, being paid or expired already; the
+        look afterwards tells which. No idempotency key: Stripe would repeat an old refusal.
+        """
+        try:
+            with _asking():
+                self._client.v1.checkout.sessions.expire(processor_ref, options=self._on(payee))
+        except PayeeNotReadyError:
+            raise
+        except RefusedError:
+            pass
+        return self.fetch(payee, processor_ref, key=key, may_capture=False)
+
+    def refund(
+        self, payee: Payee, processor_ref: str, amount: Money, *, key: str
+    ) -> Sequence[Fact]:
+        """Give back ``amount``, once for each ``key``; the refund carries the key as metadata.
+
+        Raises:
+            RefusedError: nothing was paid, or more than is left.
+
+        """
+        minor = to_stripe(amount)
+        if minor is None:
+            raise UnsupportedError(f"Stripe cannot give back {amount}")
+        session = self._session(payee, processor_ref)
+        with _asking():
+            intent = session.payment_intent
+            if not isinstance(intent, stripe.PaymentIntent):
+                raise RefusedError("Stripe has taken no money to give back", code="no_payment")
+            known = self._client.v1.refunds.list(
+                {"payment_intent": intent.id, "limit": 100}, self._on(payee)
+            )
+            marks = [each.to_dict().get("metadata") or {} for each in known.data]
+            if not any(each.get("key") == key for each in marks):
+                self._client.v1.refunds.create(
+                    {"payment_intent": intent.id, "amount": minor, "metadata": {"key": key}},
+                    self._on(payee) | {"idempotency_key": f"{key}-refund"},
+                )
+        return self._facts(payee, session)
+
+    def read_webhook(self, delivery: Delivery) -> Notice:
+        """Check the signature and its time in both directions, then name the sessions.
+
+        Takes only events of connected accounts and of our key's mode, live or test: a
+        live address receives test events too.
+        """
+        header = delivery.headers.get("stripe-signature")
+        secret = self._own.webhook_secret.get_secret_value()
+        try:
+            stripe.WebhookSignature.verify_header(delivery.body, header, secret)
+            signed = re.search(r"(?:^|,)t=(\d{1,11})(?:,|$)", header or "", re.ASCII)
+            event = json.loads(delivery.body)
+            at = datetime.fromtimestamp(int(signed[1]), UTC) if signed else None
+            if at is None or abs(delivery.received_at - at) > _TOLERANCE:
+                raise ForgedError("too old, or from the future")
+            account = event.get("account") or ""
+            event_id, kind, thing = event["id"], event["type"], event["data"]["object"]
+            is_ours = bool(_ACCOUNT.fullmatch(account)) and event["livemode"] is self._is_live
+            if not is_ours:
+                return Notice(str(event_id), [])
+            if kind.startswith("checkout.session."):
+                return Notice(str(event_id), [str(thing["id"])])
+            intent = (
+                thing["id"] if kind.startswith("payment_intent.") else thing.get("payment_intent")
+            )
+        except (stripe.SignatureVerificationError, AttributeError, KeyError, TypeError) as error:
+            raise ForgedError(f"not an event of Stripe ({type(error).__name__})") from None
+        except (ValueError, OverflowError, RecursionError) as error:
+            raise ForgedError(f"not readable ({type(error).__name__})") from None
+        if not isinstance(intent, str):
+            return Notice(str(event_id), [])
+        with _asking():
+            sessions = self._bell.v1.checkout.sessions.list(
+                {"payment_intent": intent, "limit": 1}, {"stripe_account": account}
+            )
+            return Notice(str(event_id), [each.id for each in sessions.data])
+
+    @property
+    def _is_live(self) -> bool:
+        return "_live_" in self._own.secret_key.get_secret_value()
+
+    def _on(self, payee: Payee) -> RequestOptions:
+        return {"stripe_account": payee["account"]}
+
+    def _session(self, payee: Payee, processor_ref: str) -> Session:
+        with _asking():
+            return self._client.v1.checkout.sessions.retrieve(
+                processor_ref,
+                {"expand": ["payment_intent", "payment_intent.latest_charge"]},
+                self._on(payee),
+            )
+
+    def _facts(self, payee: Payee, session: Session) -> list[Fact]:
+        with _asking():
+            if session.status == "open":
+                return []
+            intent = session.payment_intent
+            if session.status == "expired":
+                return [_fact(FactKind.PAYMENT, session, FactStatus.ABANDONED, payee)]
+            if session.status != "complete" or not isinstance(intent, stripe.PaymentIntent):
+                return [_fact(FactKind.PAYMENT, session, FactStatus.UNKNOWN, payee)]
+            status = INTENTS.get(intent.status, FactStatus.UNKNOWN)
+            minor = intent.amount_received if status is FactStatus.DONE else intent.amount
+            charge = intent.latest_charge
+            paid_at = charge if isinstance(charge, stripe.Charge) else intent
+            facts = [
+                Fact(
+                    FactKind.PAYMENT,
+                    intent.id,
+                    status,
+                    from_stripe(minor, intent.currency),
+                    payee["account"],
+                    _time(paid_at.created),
+                    "" if intent.status in INTENTS else intent.status,
+                )
+            ]
+            if status is not FactStatus.DONE:
+                return facts
+            refunds = self._client.v1.refunds.list(
+                {"payment_intent": intent.id, "limit": 100}, self._on(payee)
+            )
+            for refund in refunds.data:
+                word = refund.status or ""
+                known = REFUNDS.get(word, FactStatus.UNKNOWN)
+                facts.append(_fact(FactKind.REFUND, refund, known, payee, refund.reason or ""))
+            disputes = self._client.v1.disputes.list(
+                {"payment_intent": intent.id, "limit": 100}, self._on(payee)
+            )
+            for dispute in disputes.data:
+                known = DISPUTES.get(dispute.status, FactStatus.UNKNOWN)
+                facts.append(_fact(FactKind.DISPUTE, dispute, known, payee, dispute.reason))
+            return facts
+
+
+def to_stripe(amount: Money) -> int | None:
+    """Write ``amount`` in Stripe's smallest unit, or None where it cannot be exact."""
+    places = _places(amount.currency)
+    if places is None:
+        return None
+    scaled = amount.amount.scaleb(places)
+    whole = int(scaled)
+    if whole != scaled or (places == 3 and whole % 10):
+        return None
+    return whole
+
+
+def from_stripe(minor: int, currency: str) -> Money:
+    """Read an amount of Stripe's.
+
+    Raises:
+        OutcomeUnknownError: no such currency, or a fraction that ISO 4217 does not have.
+
+    """
+    code = currency.upper()
+    try:
+        places = _places(code)
+        scaled = Decimal(minor).scaleb(exponent(code) - (places or 0))
+    except ValueError as error:
+        raise OutcomeUnknownError(f"Stripe reports an odd amount: {error}") from None
+    if places is None or scaled != int(scaled):
+        raise OutcomeUnknownError(f"Stripe reports an odd amount: {minor} {code}")
+    return Money(int(scaled), code)
+
+
+def _places(currency: str) -> int | None:
+    if currency in ZERO_DECIMAL:
+        return 0
+    if currency in HUNDREDFOLD:
+        return 2
+    places = exponent(currency)
+    return places if places == 2 or currency in THREE_DECIMAL else None
+
+
+def _fact(
+    kind: FactKind,
+    thing: Session | stripe.Refund | stripe.Dispute,
+    status: FactStatus,
+    payee: Payee,
+    reason: str = "",
+) -> Fact:
+    amount = None
+    if not isinstance(thing, stripe.checkout.Session):
+        amount = from_stripe(thing.amount, thing.currency)
+    return Fact(kind, thing.id, status, amount, payee["account"], _time(thing.created), reason)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Turn what Stripe's SDK raises, and answers that lack something, into our errors."""
+    try:
+        yield
+    except stripe.APIConnectionError as error:
+        raise silence("Stripe", error) from None
+    except stripe.StripeError as error:
+        status, code = error.http_status or 0, error.code or ""
+        text = f"Stripe: {code or type(error).__name__} ({status}, request {error.request_id})"
+        if not 400 <= status < 500 or status in {408, 409, 429} or error.json_body is None:
+            raise OutcomeUnknownError(text) from None
+        if isinstance(error, stripe.PermissionError) or code in _PAYEE_CODES:
+            raise PayeeNotReadyError(text, code=code) from None
+        raise RefusedError(text, code=code) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OutcomeUnknownError(f"Stripe's answer made no sense ({error})") from None
