@@ -1,0 +1,11 @@
+"""PayPal, simulated: its API, its page for payers, and what happens backstage."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from . import paypal_api, paypal_pages
+
+bp = Blueprint("paypal", __name__)
+bp.register_blueprint(paypal_api.bp)
+bp.register_blueprint(paypal_pages.bp)
