@@ -47,6 +47,8 @@ class Cancellation(WorkMixin, Model):
     sends: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None]
     registry_sent_at: Mapped[datetime | None]
+    registry_sent_before_at: Mapped[datetime | None]
+    """The same of the send before the last: a refusal of the last says nothing of it."""
     registry_ref: Mapped[str] = mapped_column(String(120), default="")
     completed_at: Mapped[datetime | None]
     registry_said: Mapped[str] = mapped_column(default="")

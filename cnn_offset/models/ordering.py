@@ -124,6 +124,8 @@ class Order(WorkMixin, Model):
 
     placed_at: Mapped[datetime]
     pay_by: Mapped[datetime]
+    holds_units: Mapped[bool] = mapped_column(default=True)
+    """Whether the lines' units, but for those cancelled, are held at their offers."""
     in_progress_at: Mapped[datetime | None]
     """When the provider said that a bank order is being dealt with."""
     paid_at: Mapped[datetime | None]

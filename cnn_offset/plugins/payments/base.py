@@ -127,6 +127,10 @@ class PaymentPlugin(abc.ABC):
         method shown at checkout."""
         return amount.minor > 0
 
+    def form_targets(self) -> Sequence[str]:
+        """Origins (``https://www.paypal.com``) that the payer is sent to; for the CSP. Pure."""
+        return ()
+
     def check_account(self, payee: Payee) -> Sequence[str]:
         """Say what is wrong with a provider's account, as English message ids.
 

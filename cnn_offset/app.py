@@ -1,0 +1,155 @@
+"""The wiring of the application, readable on one screen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from flask import Flask
+from fsspec import AbstractFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.dirfs import DirFileSystem
+
+from cnn_offset import i18n, jobs, web
+from cnn_offset.blueprints import register_blueprints
+from cnn_offset.config import ConfigError, Settings, kept_secret, read_settings
+from cnn_offset.extensions import (
+    Platform,
+    babel,
+    csrf,
+    db,
+    limiter,
+    migrate,
+    tune_engine,
+)
+from cnn_offset.plugins import loader
+from cnn_offset.plugins.errors import PluginConfigError
+from cnn_offset.plugins.payments.base import PaymentPlugin
+from cnn_offset.plugins.registries.base import RegistryConnector
+
+
+def utc_now() -> datetime:
+    """Return the time; the only place that asks for it."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    settings: Mapping[str, Any] | None = None,
+    *,
+    instance_path: str | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Flask:
+    """Wire the application.
+
+    Args:
+        settings: instead of ``instance/config.toml`` and the environment.
+        instance_path: where SQLite file, pictures, attestations and keys lie.
+        clock: returns the present moment, aware.
+
+    Raises:
+        ConfigError: the configuration cannot be used; the text names the key.
+
+    """
+    app = Flask("cnn_offset", instance_path=instance_path or str(Path.cwd() / "instance"))
+    instance = Path(app.instance_path)
+    app.config.from_mapping(FLASK_DEFAULTS)
+    chosen = read_settings(dict(settings) if settings is not None else _raw_settings(app))
+    try:
+        platform = _platform(chosen, instance, clock)
+    except PluginConfigError as error:
+        raise ConfigError(str(error)) from error
+    app.extensions["cnn_offset"] = platform
+
+    database = chosen.DATABASE_URL or f"sqlite:///{instance / 'cnn_offset.sqlite'}"
+    secure = chosen.PUBLIC_URL.startswith("https://")
+    app.config.update(
+        SECRET_KEY=chosen.SECRET_KEY or kept_secret(instance / "secret_key"),
+        SQLALCHEMY_DATABASE_URI=database.replace("postgresql://", "postgresql+psycopg://", 1),
+        SESSION_COOKIE_SECURE=secure,
+        SESSION_COOKIE_NAME="__Host-session" if secure else "session",
+        RATELIMIT_ENABLED=chosen.RATE_LIMITS,
+        RATELIMIT_STORAGE_URI=chosen.REDIS_URL or "memory://",
+        SANDBOX=bool(chosen.SANDBOX_URL),
+        SITE_NAME=chosen.SITE_NAME,
+        CONTACT_EMAIL=chosen.CONTACT_EMAIL,
+        FORM_TARGETS=[
+            origin for plugin in platform.payments.values() for origin in plugin.form_targets()
+        ],
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    db.init_app(app)
+    with app.app_context():
+        tune_engine(db.engine)
+    migrate.init_app(app, db, directory=str(Path(__file__).parent / "migrations"))
+    babel.init_app(app, locale_selector=i18n.select_locale)
+    csrf.init_app(app)
+    limiter.init_app(app)
+    i18n.init_app(app)
+    web.init_app(app, platform)
+    register_blueprints(app)
+    return app
+
+
+FLASK_DEFAULTS: dict[str, Any] = {
+    "MAX_CONTENT_LENGTH": 6 * 1024 * 1024,
+    "MAX_FORM_MEMORY_SIZE": 256 * 1024,
+    "MAX_FORM_PARTS": 200,
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+    "PERMANENT_SESSION_LIFETIME": timedelta(days=30),
+    "WTF_CSRF_TIME_LIMIT": None,
+    "RATELIMIT_HEADERS_ENABLED": True,
+    "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+    "RATELIMIT_IN_MEMORY_FALLBACK": ["600 per minute"],
+    "BABEL_TRANSLATION_DIRECTORIES": "translations",
+}
+
+
+def _raw_settings(app: Flask) -> dict[str, Any]:
+    reader = Flask("cnn_offset", instance_path=app.instance_path, instance_relative_config=True)
+    before = set(reader.config)
+    try:
+        reader.config.from_file("config.toml", load=tomllib.load, text=False, silent=True)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{app.instance_path}/config.toml: {error}") from error
+    reader.config.from_prefixed_env("CNN_OFFSET")
+    known = set(Settings.model_fields)
+    return {
+        name: value
+        for name, value in reader.config.items()
+        if name not in before or (name in known and value is not None)
+    }
+
+
+def _platform(settings: Settings, instance: Path, clock: Callable[[], datetime]) -> Platform:
+    payments = loader.load(
+        loader.PAYMENTS,
+        PaymentPlugin,  # type: ignore[type-abstract]
+        {name: (name, table) for name, table in settings.PAYMENTS.items()},
+        section="PAYMENTS",
+    )
+    registries = loader.load(
+        loader.REGISTRIES,
+        RegistryConnector,  # type: ignore[type-abstract]
+        {name: (table.connector, table.own) for name, table in settings.REGISTRIES.items()},
+        section="REGISTRIES",
+    )
+    return Platform(
+        settings=settings,
+        payments=payments,
+        registries=registries,
+        clock=clock,
+        files=_file_store(settings.FILES_URL or str(instance / "files")),
+        ring=jobs.doorbell(settings.REDIS_URL),
+    )
+
+
+def _file_store(url: str) -> AbstractFileSystem:
+    files, root = url_to_fs(url)
+    files.makedirs(root, exist_ok=True)
+    return DirFileSystem(root, files)

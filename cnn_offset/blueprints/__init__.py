@@ -1,0 +1,38 @@
+"""The pages, by feature. A view parses, calls one service and renders or redirects."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from flask import Flask
+
+LANG = "/<any(en, fr, es):lang>"
+
+LOCALISED = (
+    "home",
+    "help",
+    "catalogue",
+    "basket",
+    "checkout",
+    "orders",
+    "record",
+    "checking",
+    "account",
+    "provider",
+    "admin",
+)
+PLAIN = ("hooks", "health", "root")
+
+
+def register_blueprints(app: Flask) -> None:
+    """Register every blueprint: those with pages under the language, the others bare."""
+    for name in LOCALISED + PLAIN:
+        if find_spec(f"{__name__}.{name}") is None:
+            continue
+        module = import_module(f"{__name__}.{name}")
+        if not hasattr(module, "bp"):
+            continue
+        app.register_blueprint(module.bp, url_prefix=LANG if name in LOCALISED else None)
+        if hasattr(module, "init_app"):
+            module.init_app(app)

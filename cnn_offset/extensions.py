@@ -1,0 +1,129 @@
+"""The Flask extensions, bound in ``create_app``, and the one owner of commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from flask import current_app
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_migrate import Migrate
+from flask_security import Security
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
+from fsspec import AbstractFileSystem
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from cnn_offset.config import Settings
+from cnn_offset.models.base import Model, WorkMixin
+from cnn_offset.plugins.loader import PluginSet
+from cnn_offset.plugins.payments.base import PaymentPlugin
+from cnn_offset.plugins.registries.base import RegistryConnector
+
+db = SQLAlchemy(disable_autonaming=True)
+babel = Babel()
+csrf = CSRFProtect()
+limiter = Limiter(get_remote_address, default_limits=["600 per minute"])
+migrate = Migrate()
+security = Security()
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the edges hand to the services: settings, plug-ins, clock, files, doorbell."""
+
+    settings: Settings
+    payments: PluginSet[PaymentPlugin]
+    registries: PluginSet[RegistryConnector]
+    clock: Callable[[], datetime]
+    files: AbstractFileSystem
+    """The file store, rooted: paths are relative, such as ``attestations/7.pdf``."""
+    ring: Callable[[str, int], None]
+    """Say, after a commit, that a row of a table has work that is due now."""
+
+
+def platform() -> Platform:
+    """Return the wiring of the current application."""
+    found: Platform = current_app.extensions["cnn_offset"]
+    return found
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """Run one writing transaction: commit at the end, roll back on any exception.
+
+    What was read before it in this request is read again. Rows whose work became due are
+    announced after the commit; losing that is harmless, the sweep finds them.
+    """
+    session = db.session()
+    session.rollback()
+    session.connection(execution_options={"writes": True})
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        session.info.pop("due", None)
+        raise
+    here = platform()
+    for table, row_id, due_at in session.info.pop("due", ()):
+        if due_at <= here.clock():
+            here.ring(table, row_id)
+
+
+@event.listens_for(Session, "after_flush")
+def _note_due_work(session: Session, _context: object) -> None:
+    for row in session.new | session.dirty:
+        if isinstance(row, WorkMixin) and row.due_at is not None:
+            noted = (row.__table__.name, row.id, row.due_at)  # type: ignore[attr-defined]
+            session.info.setdefault("due", []).append(noted)
+
+
+def tune_engine(engine: sa.Engine) -> None:
+    """Make SQLite safe for many processes: WAL, real transactions, writers announced.
+
+    A writing transaction begins with BEGIN IMMEDIATE: one that begins as a reader fails
+    when it wants to write and another has written meanwhile (trust-facts.md 1.4).
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "busy_timeout = 15000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+__all__ = [
+    "Model",
+    "Platform",
+    "babel",
+    "csrf",
+    "db",
+    "limiter",
+    "migrate",
+    "platform",
+    "security",
+    "tune_engine",
+    "unit_of_work",
+]

@@ -1,0 +1,48 @@
+"""Who may enter: every blueprint declares one of these guards, public ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+Guard = Callable[[], ResponseReturnValue | None]
+
+
+def public() -> None:
+    """Everybody may enter."""
+
+
+def signed_in() -> ResponseReturnValue | None:
+    """Send strangers to the log-in page, and back afterwards."""
+    if current_user.is_authenticated:
+        return None
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("security.login", next=wanted))
+
+
+def provider_staff() -> ResponseReturnValue | None:
+    """Let in a provider's staff; to others signed in the page does not exist."""
+    return signed_in() or _only(current_user.has_role("provider") and current_user.provider_id)
+
+
+def operator() -> ResponseReturnValue | None:
+    """Let in operators; to others signed in the page does not exist."""
+    return signed_in() or _only(current_user.has_role("operator"))
+
+
+def _only(allowed: object) -> None:
+    if not allowed:
+        current_app.logger.warning(
+            "refused %s to user %s", request.endpoint, current_user.get_id()
+        )
+        abort(404)
+
+
+def guarded(blueprint: Blueprint, guard: Guard) -> Blueprint:
+    """Put ``guard`` in front of every view of ``blueprint`` and say so on it."""
+    blueprint.before_request(guard)
+    blueprint.guard = guard  # type: ignore[attr-defined]
+    return blueprint

@@ -1,0 +1,149 @@
+"""Language in the path, and numbers, money, units and dates in the reader's form."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+from flask import Flask, g, has_request_context, request, url_for
+from flask_babel import get_locale, gettext
+
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.units import UnitType
+from cnn_offset.domain.text import N_
+
+LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "fr": "Français", "es": "Español"}
+# UN style writes day, month, year; Babel's plain "en" is American.
+_FORMATS: Final = {"en": Locale("en", "GB"), "fr": Locale("fr"), "es": Locale("es")}
+
+UNIT_LABELS: Final[Mapping[UnitType, str]] = {
+    UnitType.CER: N_("CER"),
+    UnitType.TCER: N_("tCER"),
+    UnitType.LCER: N_("lCER"),
+    UnitType.A64ER_AUTHORISED: N_("A6.4ER, authorised"),
+    UnitType.A64ER_CONTRIBUTION: N_("A6.4ER, mitigation contribution"),
+}
+
+
+def select_locale() -> str:
+    """Return the language of the path; in a job the forced one holds instead."""
+    if has_request_context():
+        return str(g.get("lang", "en"))
+    return "en"
+
+
+def language() -> str:
+    """Return the reader's language: ``en``, ``fr`` or ``es``."""
+    locale = get_locale()
+    return locale.language if locale else "en"
+
+
+def localised(texts: Mapping[str, str], lang: str = "") -> str:
+    """Return the text in the reader's language, else the first there is."""
+    lang = lang or language()
+    return texts.get(lang) or next((text for text in texts.values() if text), "")
+
+
+# Formatting is the largest avoidable cost of a page (performance-facts.md): remember it.
+@lru_cache(maxsize=20_000)
+def number(value: int, lang: str) -> str:
+    """Write a whole number in the form of ``lang``."""
+    return format_decimal(value, locale=_FORMATS[lang])
+
+
+@lru_cache(maxsize=20_000)
+def money_text(minor: int, currency: str, lang: str) -> str:
+    """Write an amount with its ISO code first in English, last otherwise."""
+    exact = Money(minor, currency).amount
+    places = -int(exact.as_tuple().exponent)
+    pattern = "#,##0" + ("." + "0" * places if places else "")
+    figure = format_decimal(exact, pattern, locale=_FORMATS[lang])
+    return f"{currency}\u00a0{figure}" if lang == "en" else f"{figure}\u00a0{currency}"
+
+
+@lru_cache(maxsize=20_000)
+def day_text(day: date, lang: str) -> str:
+    """Write a day with the month in words."""
+    return format_date(day, "long", locale=_FORMATS[lang])
+
+
+@lru_cache(maxsize=20_000)
+def moment_text(moment: datetime, lang: str) -> str:
+    """Write a moment to the minute, in UTC, saying so."""
+    day = format_date(moment, "long", locale=_FORMATS[lang])
+    return f"{day}, {format_datetime(moment, 'HH:mm', locale=_FORMATS[lang])}\u00a0UTC"
+
+
+@lru_cache(maxsize=2_000)
+def country_name(code: str, lang: str) -> str:
+    """Return the name of a country in ``lang``, or the code."""
+    return _FORMATS[lang].territories.get(code, code)
+
+
+@lru_cache(maxsize=8)
+def countries(lang: str) -> list[tuple[str, str]]:
+    """Return (ISO 3166 code, name) of all countries, in the order of ``lang``."""
+    names = [
+        (code, name)
+        for code, name in _FORMATS[lang].territories.items()
+        if len(code) == 2 and code.isalpha() and code not in {"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO"}
+    ]
+    return sorted(names, key=lambda pair: _sort_key(pair[1]))
+
+
+def _sort_key(name: str) -> str:
+    return "".join(
+        sign for sign in unicodedata.normalize("NFD", name.casefold()) if sign.isalnum()
+    )
+
+
+def lang_urls() -> list[tuple[str, str, str]]:
+    """Return (code, own name, address of this page) for each language."""
+    endpoint, arguments = "home.index", {}
+    if request.endpoint and "lang" in g and request.method == "GET":
+        endpoint = request.endpoint
+        arguments = {**(request.view_args or {}), **request.args.to_dict(flat=False)}
+        arguments.pop("lang", None)
+    return [
+        (code, name, url_for(endpoint, lang=code, **arguments))
+        for code, name in LANGUAGES.items()
+    ]
+
+
+def init_app(app: Flask) -> None:
+    """Take the language out of every path and put it into every address made."""
+
+    @app.url_value_preprocessor
+    def _take(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        if values and "lang" in values:
+            g.lang = values.pop("lang")
+
+    @app.url_defaults
+    def _put(endpoint: str, values: dict[str, Any]) -> None:
+        if "lang" not in values and app.url_map.is_endpoint_expecting(endpoint, "lang"):
+            values["lang"] = g.get("lang", "en")
+
+    app.jinja_env.globals.update(
+        lang_urls=lang_urls,
+        LANGUAGES=LANGUAGES,
+        UNIT_LABELS=UNIT_LABELS,
+    )
+    app.jinja_env.filters.update(
+        localised=localised,
+        number=lambda value: number(value, language()),
+        money=lambda value: money_text(value.minor, value.currency, language()),
+        day=lambda value: day_text(value, language()),
+        moment=lambda value: moment_text(value, language()),
+        country=lambda value: country_name(value, language()),
+        unit=lambda value: gettext(UNIT_LABELS[UnitType(value)]),
+    )
+
+    @app.context_processor
+    def _lang() -> dict[str, Any]:
+        return {"lang": language()}

@@ -1,0 +1,319 @@
+"""Finding due work in the data and doing it.
+
+The data is the queue: rows with ``due_at`` wait. A worker claims one by compare-and-set,
+does it, and says when it is due again; a crash leaves it to be claimed when the lease is
+over. RQ only rings: it starts a row's work at once and may lose it or do it twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from flask import url_for
+from flask_babel import force_locale, gettext
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import case, or_, select, update
+
+from cnn_offset.domain.status import OrderStatus
+from cnn_offset.extensions import Platform, db, platform, unit_of_work
+from cnn_offset.models import (
+    Attestation,
+    Cancellation,
+    Checkout,
+    Message,
+    Order,
+    Payment,
+    WebhookDelivery,
+)
+from cnn_offset.plugins.errors import PluginError
+from cnn_offset.services import (
+    attesting,
+    cancelling,
+    checking_out,
+    mailing,
+    ordering,
+    paying,
+)
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=90)
+"""Longer than the calls to the outside that one piece of work makes (20 s each)."""
+BATCH = 50
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=15)
+
+Work = Callable[[Platform, int], datetime | None]
+"""Does what a row waits for and returns when it is due again, None for never."""
+
+
+def _lapse_checkout(here: Platform, row_id: int) -> datetime | None:
+    with unit_of_work() as session:
+        return checking_out.lapse_checkout(session, row_id, now=here.clock())
+
+
+def _tend_order(here: Platform, row_id: int) -> datetime | None:
+    order = db.session.get_one(Order, row_id, populate_existing=True)
+    if order.status is not OrderStatus.PLACED:
+        return None
+    now = here.clock()
+    if now < order.pay_by:
+        return order.pay_by
+    return _end(here, row_id, OrderStatus.LAPSED, actor="clock", why="not paid in time")
+
+
+def _end(
+    here: Platform, order_id: int, new: OrderStatus, *, actor: str, why: str
+) -> datetime | None:
+    """End an unpaid order after closing the doors of all its payments."""
+    payments = db.session.scalars(
+        select(Payment.id).where(
+            Payment.order_id == order_id,
+            Payment.status.in_([*paying.LIVE, paying.PaymentStatus.FAILED]),
+        )
+    ).all()
+    for payment_id in payments:
+        if not do("payment", payment_id, close=True):
+            return here.clock() + timedelta(minutes=10)
+    with unit_of_work() as session:
+        order = session.get_one(Order, order_id)
+        ordering.end_unpaid(session, order, new, actor=actor, why=why, now=here.clock())
+    return None
+
+
+def _reconcile(here: Platform, row_id: int) -> datetime | None:
+    payment = db.session.get_one(Payment, row_id, populate_existing=True)
+    if not payment.processor_ref and payment.order.status is OrderStatus.PLACED:
+        start_payment(here, row_id)
+    return paying.reconcile(unit_of_work, row_id, plugins=here.payments, now=here.clock())
+
+
+def _pursue(here: Platform, row_id: int) -> datetime | None:
+    return cancelling.pursue(
+        unit_of_work, row_id, connectors=here.registries, clock=here.clock
+    )
+
+
+def _issue(here: Platform, row_id: int) -> datetime | None:
+    from cnn_offset.attestations import issuer  # heavy: PDF and signature libraries
+
+    attesting.issue_attestation(unit_of_work, row_id, issuer=issuer(), now=here.clock())
+    return None
+
+
+def _send(here: Platform, row_id: int) -> datetime | None:
+    from cnn_offset.mail import render, transport
+
+    mailing.send_message(
+        unit_of_work,
+        row_id,
+        render=render,
+        transport=transport(here.settings),
+        now=here.clock(),
+    )
+    return None
+
+
+def _handle_delivery(here: Platform, row_id: int) -> datetime | None:
+    with unit_of_work() as session:
+        return paying.handle_delivery(session, row_id, now=here.clock())
+
+
+WORK: Mapping[str, tuple[Any, Work]] = {
+    "payment": (Payment, _reconcile),
+    "cancellation": (Cancellation, _pursue),
+    "attestation": (Attestation, _issue),
+    "webhook_delivery": (WebhookDelivery, _handle_delivery),
+    "message": (Message, _send),
+    "order": (Order, _tend_order),
+    "checkout": (Checkout, _lapse_checkout),
+}
+
+
+def start_payment(here: Platform, payment_id: int) -> None:
+    """Open a prepared payment at its processor.
+
+    Raises:
+        MethodFailedError: the processor refuses or cannot be reached.
+
+    """
+
+    def return_url(order: Order) -> str:
+        path = url_for("orders.returned", lang=order.locale, token=order.token, _external=False)
+        return here.settings.PUBLIC_URL.rstrip("/") + path
+
+    def describe(order: Order) -> str:
+        with force_locale(order.locale):
+            return gettext(
+                "Voluntary cancellation of %(n)s units, order %(code)s",
+                n=order.quantity,
+                code=order.code,
+            )
+
+    paying.open_payment(
+        unit_of_work,
+        payment_id,
+        plugins=here.payments,
+        return_url=return_url,
+        describe=describe,
+        now=here.clock(),
+    )
+
+
+def do(table: str, row_id: int, *, close: bool = False, due_only: bool = False) -> bool:
+    """Claim one row's work and do it.
+
+    Args:
+        table: a key of ``WORK``.
+        row_id: which row.
+        close: of a payment: shut its door instead of asking how it stands.
+        due_only: do nothing unless the work is due.
+
+    Returns whether it was done: False if another worker has it, it is not due, or it
+    failed and will be tried again (with ``close``: also if the door could not be shut).
+    Safe to repeat and to lose.
+
+    """
+    here = platform()
+    kind, work = WORK[table]
+    if close:
+        shut: list[bool] = []
+
+        def work(here: Platform, row_id: int) -> datetime | None:  # noqa: F811
+            shut.append(
+                paying.close_payment(
+                    unit_of_work, row_id, plugins=here.payments, now=here.clock()
+                )
+            )
+            row = db.session.get_one(Payment, row_id, populate_existing=True)
+            return paying.next_look(row, now=here.clock())
+
+    fence = _claim(kind, row_id, now=here.clock(), due_only=due_only)
+    if fence is None:
+        return False
+    try:
+        due_at, error = work(here, row_id), ""
+    except (PluginError, OSError, paying.MethodFailedError) as failure:
+        log.warning("%s %s: %s", table, row_id, failure)
+        due_at, error = None, f"{type(failure).__name__}: {failure}"
+    except Exception as failure:
+        log.exception("%s %s failed", table, row_id)
+        due_at, error = None, f"{type(failure).__name__}: {failure}"
+    _finish(kind, row_id, fence, due_at=due_at, error=error, now=here.clock())
+    return not error and (not close or shut == [True])
+
+
+def _claim(kind: Any, row_id: int, *, now: datetime, due_only: bool) -> int | None:
+    """Take the lease; return the fence, None if the row is taken or not due.
+
+    A lease further ahead than a lease can be comes from a clock that has stepped back; it
+    counts as over (trust-facts.md 1.12).
+    """
+    free = or_(
+        kind.lease_until.is_(None), kind.lease_until <= now, kind.lease_until > now + LEASE
+    )
+    statement = update(kind).where(kind.id == row_id, free)
+    if due_only:
+        statement = statement.where(kind.due_at <= now)
+    lease = now + LEASE
+    with unit_of_work() as session:
+        fence = session.scalar(
+            statement.values(
+                fence=kind.fence + 1,
+                attempts=kind.attempts + 1,
+                lease_until=lease,
+                # Should this process die, the row is due again when the lease is over.
+                due_at=lease,
+            )
+            .returning(kind.fence)
+            .execution_options(synchronize_session=False)
+        )
+    return fence
+
+
+def _finish(
+    kind: Any, row_id: int, fence: int, *, due_at: datetime | None, error: str, now: datetime
+) -> None:
+    """Give the lease back, unless somebody has taken it since."""
+    with unit_of_work() as session:
+        if error:
+            attempts = session.scalar(select(kind.attempts).where(kind.id == row_id)) or 1
+            due_at = now + _pause(attempts)
+        values = {
+            # Whoever rang meanwhile has set another due_at: that one holds.
+            "due_at": case((kind.due_at == kind.lease_until, due_at), else_=kind.due_at),
+            "lease_until": None,
+            "last_error": error[:500],
+        }
+        if not error:
+            values["attempts"] = 0
+        session.execute(
+            update(kind)
+            .where(kind.id == row_id, kind.fence == fence)
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _pause(attempts: int) -> timedelta:
+    """Back off, capped, with equal jitter."""
+    longest = min(FIRST_PAUSE * 2 ** min(attempts - 1, 12), LONGEST_PAUSE)
+    return longest / 2 + longest / 2 * random.random()  # noqa: S311 - no secret
+
+
+def sweep(limit: int = BATCH) -> int:
+    """Do what is due, at most ``limit`` rows of each kind; return how many were tried."""
+    here = platform()
+    tried = 0
+    for table, (kind, _) in WORK.items():
+        now = here.clock()
+        due = db.session.scalars(
+            select(kind.id)
+            .where(kind.due_at <= now, or_(kind.lease_until.is_(None), kind.lease_until <= now))
+            .order_by(kind.due_at)
+            .limit(limit)
+        ).all()
+        db.session.rollback()
+        for row_id in due:
+            do(table, row_id, due_only=True)
+            tried += 1
+    return tried
+
+
+def withdraw_order(here: Platform, order_id: int, *, actor: str) -> bool:
+    """Withdraw an unpaid order at the purchaser's wish; False if money may be on its way."""
+    left = _end(here, order_id, OrderStatus.WITHDRAWN, actor=actor, why="asked for")
+    return left is None
+
+
+@cache
+def _queue(redis_url: str) -> Queue:
+    return Queue("cnn_offset", connection=Redis.from_url(redis_url), serializer=JSONSerializer)
+
+
+def doorbell(redis_url: str) -> Callable[[str, int], None]:
+    """Return what rings for due work: RQ with Redis, else nothing but the next sweep."""
+
+    def ring(table: str, row_id: int) -> None:
+        if not redis_url:
+            return
+        try:
+            _queue(redis_url).enqueue(run, table, row_id)
+        except RedisError as error:
+            log.warning("no doorbell: %s", error)
+
+    return ring
+
+
+def run(table: str, row_id: int) -> None:
+    """Do one row's work if it is due; what RQ calls."""
+    do(table, row_id, due_only=True)
+

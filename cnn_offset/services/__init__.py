@@ -1,0 +1,29 @@
+"""What happens: one transaction script for each verb.
+
+Services are handed the session, or ``begin`` where a call to the outside lies between two
+transactions; plug-ins, the moment and addresses are handed in too. They never commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from sqlalchemy.orm import Session
+
+Begin = Callable[[], AbstractContextManager[Session]]
+"""Opens one writing transaction, committed when the block ends without an exception."""
+
+
+class ServiceError(Exception):
+    """Something a person can put right. ``message`` is an English message id, with
+    ``values`` for its placeholders; the page shows it in the reader's language."""
+
+    def __init__(self, message: str, **values: object) -> None:
+        super().__init__(message % values if values else message)
+        self.message = message
+        self.values = values
+
+
+class NotFoundError(Exception):
+    """There is no such thing, or it is not the asker's: the page answers 404."""

@@ -1,0 +1,261 @@
+"""Having units cancelled at their registry: once, whatever fails between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import CursorResult, exists, select, update
+from sqlalchemy.orm import Session
+
+from cnn_offset.domain.status import CancellationStatus, OrderStatus
+from cnn_offset.domain.units import SerialRange, first_overlap, total
+from cnn_offset.models import CancelledRange, Cancellation, Order
+from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
+from cnn_offset.plugins.registries.base import (
+    CancellationReport,
+    CancellationRequest,
+    RegistryConnector,
+    ReportStatus,
+)
+from cnn_offset.services import Begin, stock
+from cnn_offset.services.fulfilling import fulfil
+from cnn_offset.services.mailing import tell_purchaser
+from cnn_offset.services.moves import move
+
+C = CancellationStatus
+ASK_AGAIN = timedelta(seconds=5)
+ASK_LATER = timedelta(minutes=15)
+INTENT_HOLDS = timedelta(seconds=20)
+"""How long after the intent was committed the request may still be sent. A process that
+was paused in between must not send: somebody else may have taken over by then."""
+
+
+def queue_cancellations(session: Session, order: Order, *, now: datetime) -> None:
+    """Record one cancellation for each line of a paid order, due now."""
+    for line in order.lines:
+        session.add(
+            Cancellation(
+                order_id=order.id,
+                order_line_id=line.id,
+                key=f"c-{order.code}-{line.id}",
+                registry_id=line.block.registry_id,
+                account_ref=line.block.account_ref,
+                block_ref=line.block.block_ref,
+                quantity=line.quantity,
+                beneficiary=order.beneficiary,
+                reason=order.reason,
+                created_at=now,
+                due_at=now,
+            )
+        )
+
+
+def pursue(
+    begin: Begin,
+    cancellation_id: int,
+    *,
+    connectors: Mapping[str, RegistryConnector],
+    clock: Callable[[], datetime],
+) -> datetime | None:
+    """Bring one cancellation a step further. The caller holds its lease.
+
+    The registry is always asked first: it may know the key from a send whose answer was
+    lost, or from before a restored backup (trust-facts.md 1.9, 1.11). Only a key it does
+    not know is sent, after the intent is committed. Returns when to go on, None if
+    nothing is left to do. Safe to repeat.
+
+    Raises:
+        UnavailableError, OutcomeUnknownError: no answer; try again later.
+
+    """
+    with begin() as session:
+        row = session.get_one(Cancellation, cancellation_id)
+        if row.status in (C.CONFIRMED, C.REJECTED, C.MISMATCHED):
+            return None
+        order = session.get_one(Order, row.order_id)
+        if row.sends == 0 and order.status is not OrderStatus.PAID:
+            # Money is in doubt: what was never sent waits for a person's word.
+            return clock() + ASK_LATER if order.status is OrderStatus.IN_REVIEW else None
+        key = row.key
+        connector = connectors.get(row.registry_id)
+    if connector is None:
+        raise UnavailableError(f"registry {row.registry_id} is not configured")
+    known = connector.fetch(key)
+    with begin() as session:
+        row = session.get_one(Cancellation, cancellation_id)
+        if known.status is not ReportStatus.NOT_KNOWN:
+            return record(session, row, known, connector, now=clock())
+        if not _may_send(row, connector, known):
+            _doubt(session, row, why="sent, and the registry does not know it yet", now=clock())
+            return clock() + ASK_AGAIN
+        intended_at = clock()
+        intent = _intend(session, row, known, now=intended_at)
+        if intent is None:
+            return clock() + ASK_AGAIN
+    if clock() - intended_at > INTENT_HOLDS:
+        return clock()
+    try:
+        report = connector.cancel(intent)
+    except (UnavailableError, OutcomeUnknownError) as error:
+        with begin() as session:
+            row = session.get_one(Cancellation, cancellation_id)
+            _doubt(session, row, why=str(error), now=clock())
+        return clock() + ASK_AGAIN
+    with begin() as session:
+        row = session.get_one(Cancellation, cancellation_id)
+        return record(session, row, report, connector, now=clock())
+
+
+def _may_send(
+    row: Cancellation, connector: RegistryConnector, known: CancellationReport
+) -> bool:
+    if row.sends == 0:
+        return True
+    if connector.deduplicates:
+        return True
+    # The registry cannot tell a repeat: wait, by its own clock, until nothing sent
+    # before can still take effect.
+    assert row.registry_sent_at is not None
+    return known.registry_time >= row.registry_sent_at + connector.settle
+
+
+def _intend(
+    session: Session, row: Cancellation, known: CancellationReport, *, now: datetime
+) -> CancellationRequest | None:
+    """Claim the next send by compare-and-set; None if somebody else was first."""
+    done = session.execute(
+        update(Cancellation)
+        .where(Cancellation.id == row.id, Cancellation.sends == row.sends)
+        .values(
+            sends=row.sends + 1,
+            sent_at=now,
+            registry_sent_at=known.registry_time,
+            registry_sent_before_at=row.registry_sent_at,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(done, CursorResult)
+    if done.rowcount != 1:
+        return None
+    session.refresh(row)
+    move(session, row, C.SUBMITTED, actor="core", why=f"send {row.sends}", now=now)
+    return CancellationRequest(
+        key=row.key,
+        account_ref=row.account_ref,
+        block_ref=row.block_ref,
+        quantity=row.quantity,
+        beneficiary=row.beneficiary,
+        reason=row.reason,
+    )
+
+
+def _doubt(session: Session, row: Cancellation, *, why: str, now: datetime) -> None:
+    if row.status is C.SUBMITTED:
+        move(session, row, C.UNKNOWN, actor="core", why=why, now=now)
+
+
+def record(
+    session: Session,
+    row: Cancellation,
+    report: CancellationReport,
+    connector: RegistryConnector,
+    *,
+    now: datetime,
+) -> datetime | None:
+    """Believe a report after checking it, and draw the consequences. Safe to repeat."""
+    if report.status is ReportStatus.ACCEPTED:
+        return now + ASK_AGAIN
+    if report.status is ReportStatus.REFUSED:
+        return _refused(session, row, report, connector, now=now)
+    fault = _fault(session, row, report)
+    if fault:
+        row.registry_ref, row.registry_said = report.registry_ref, fault
+        if move(session, row, C.MISMATCHED, actor=row.registry_id, why=fault, now=now):
+            _review(session, row, fault, now=now)
+        return None
+    if not move(session, row, C.CONFIRMED, actor=row.registry_id, why="confirmed", now=now):
+        return None
+    row.registry_ref = report.registry_ref
+    row.completed_at = report.completed_at
+    session.add_all(
+        CancelledRange(
+            cancellation_id=row.id,
+            registry_id=row.registry_id,
+            series=each.series,
+            first=each.first,
+            last=each.last,
+            first_text=each.first_text,
+            last_text=each.last_text,
+        )
+        for each in report.ranges
+    )
+    stock.use(session, row.line.offer_id, row.quantity)
+    session.flush()
+    order = session.get_one(Order, row.order_id)
+    if order.status is OrderStatus.PAID:
+        fulfil(session, order, now=now)
+    return None
+
+
+def _refused(
+    session: Session,
+    row: Cancellation,
+    report: CancellationReport,
+    connector: RegistryConnector,
+    *,
+    now: datetime,
+) -> datetime | None:
+    # A refusal answers one send. While an earlier one can still take effect it decides
+    # nothing (trust-facts.md 1.10).
+    earlier = row.registry_sent_before_at
+    if earlier is not None and report.registry_time < earlier + connector.settle:
+        _doubt(session, row, why=f"refused on repeat: {report.reason}", now=now)
+        return now + ASK_AGAIN
+    row.registry_said = report.reason
+    if row.status is C.QUEUED:
+        # Known and refused before we ever sent: a restored backup.
+        row.sends += 1
+        move(session, row, C.SUBMITTED, actor="core", why="known to the registry", now=now)
+    if move(session, row, C.REJECTED, actor=row.registry_id, why=report.reason, now=now):
+        _review(session, row, report.reason, now=now)
+    return None
+
+
+def _review(session: Session, row: Cancellation, why: str, *, now: datetime) -> None:
+    order = session.get_one(Order, row.order_id)
+    if order.status is OrderStatus.PAID and move(
+        session, order, OrderStatus.IN_REVIEW, actor=row.registry_id,
+        why=f"cancellation {row.key}: {why}", now=now,
+    ):
+        tell_purchaser(session, "order_in_review", order, now=now)
+
+
+def _fault(session: Session, row: Cancellation, report: CancellationReport) -> str:
+    """Say what is wrong with a confirmation, empty if it is as ordered."""
+    if total(report.ranges) != row.quantity:
+        return f"{total(report.ranges)} units reported, {row.quantity} ordered"
+    clash = first_overlap(list(report.ranges))
+    if clash:
+        return f"reported twice: {clash[0]} and {clash[1]}"
+    for each in report.ranges:
+        if not each.lies_in(row.line.block.issued):
+            return f"outside the block: {each}"
+        if _taken(session, row.registry_id, each):
+            return f"cancelled before: {each}"
+    return ""
+
+
+def _taken(session: Session, registry_id: str, serials: SerialRange) -> bool:
+    return bool(
+        session.scalar(
+            select(
+                exists().where(
+                    CancelledRange.registry_id == registry_id,
+                    CancelledRange.series == serials.series,
+                    CancelledRange.last >= serials.first,
+                    CancelledRange.first <= serials.last,
+                )
+            )
+        )
+    )

@@ -1,0 +1,114 @@
+"""The outbox: mails are rows until they are sent, at least once, with one Message-ID."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cnn_offset.domain.status import MessageStatus
+from cnn_offset.models import Message, Order
+from cnn_offset.services import Begin
+from cnn_offset.services.moves import move
+
+Render = Callable[[Session, Message], EmailMessage]
+"""Makes the mail of a row: subject, text, HTML and attachments."""
+Transport = Callable[[EmailMessage], None]
+"""Hands a mail over; raises on any doubt."""
+
+
+def queue_message(
+    session: Session,
+    kind: str,
+    *,
+    recipient: str,
+    locale: str,
+    now: datetime,
+    dedup: str,
+    order: Order | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> None:
+    """Put a mail in the outbox, due now. A second one with the same ``dedup`` is not added."""
+    if session.scalar(select(Message.id).where(Message.dedup == dedup)) is not None:
+        return
+    session.add(
+        Message(
+            order_id=order.id if order else None,
+            kind=kind,
+            dedup=dedup,
+            recipient=recipient,
+            locale=locale,
+            params=dict(params or {}),
+            message_id=f"<{secrets.token_hex(16)}@cnn-offset>",
+            created_at=now,
+            due_at=now,
+        )
+    )
+
+
+def tell_purchaser(
+    session: Session,
+    kind: str,
+    order: Order,
+    *,
+    now: datetime,
+    dedup: str = "",
+    params: Mapping[str, Any] | None = None,
+) -> None:
+    """Queue a mail about ``order`` to its purchaser, in the order's language."""
+    queue_message(
+        session,
+        kind,
+        recipient=order.email,
+        locale=order.locale,
+        now=now,
+        dedup=dedup or f"{kind}:{order.id}",
+        order=order,
+        params=params,
+    )
+
+
+def tell_provider(session: Session, kind: str, order: Order, *, now: datetime) -> None:
+    """Queue a mail about ``order`` to its provider."""
+    queue_message(
+        session,
+        kind,
+        recipient=order.provider.email,
+        locale="en",
+        now=now,
+        dedup=f"{kind}:{order.id}",
+        order=order,
+    )
+
+
+def send_message(
+    begin: Begin, message_id: int, *, render: Render, transport: Transport, now: datetime
+) -> None:
+    """Render and send one mail, then record it. A crash between sends it once more.
+
+    Raises:
+        Exception: whatever ``transport`` raises; the worker tries again later.
+
+    """
+    with begin() as session:
+        row = session.get_one(Message, message_id)
+        if row.status is not MessageStatus.QUEUED:
+            return
+        mail = render(session, row)
+    transport(mail)
+    with begin() as session:
+        row = session.get_one(Message, message_id)
+        move(session, row, MessageStatus.SENT, actor="outbox", why="handed over", now=now)
+        row.sent_at = now
+
+
+def resend(session: Session, message: Message, *, actor: str, now: datetime) -> None:
+    """Send a mail again, at somebody's wish. Does nothing while it still waits."""
+    if move(session, message, MessageStatus.QUEUED, actor=actor, why="asked for", now=now):
+        message.due_at = now
+        message.attempts = 0

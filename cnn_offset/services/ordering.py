@@ -1,0 +1,168 @@
+"""Placing orders, and what ends them unpaid."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cnn_offset.domain.calendar import RegistryDates
+from cnn_offset.domain.reference import ALPHABET
+from cnn_offset.domain.status import CheckoutStatus, OrderStatus
+from cnn_offset.domain.text import N_
+from cnn_offset.models import Checkout, Order, OrderLine
+from cnn_offset.plugins.loader import PluginSet
+from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
+from cnn_offset.services import NotFoundError, ServiceError, stock
+from cnn_offset.services.checking_out import payment_plan
+from cnn_offset.services.mailing import tell_provider, tell_purchaser
+from cnn_offset.services.moves import move, note
+
+
+@dataclass(frozen=True)
+class PurchaserDetails:
+    """What the purchaser said, checked by the form."""
+
+    purchaser_kind: str
+    """``person`` or ``company``."""
+    purchaser_name: str
+    company: str
+    email: str
+    street: str
+    city: str
+    postcode: str
+    country: str
+    beneficiary: str
+    reason: str
+    publish_name: bool
+    publish_reason: bool
+    attestation_locale: str
+    terms_version: str
+
+
+def place_orders(
+    session: Session,
+    checkout: Checkout,
+    details: PurchaserDetails,
+    methods: Mapping[tuple[int, str], str],
+    *,
+    plugins: PluginSet[PaymentPlugin],
+    registry_dates: Mapping[str, RegistryDates],
+    now: datetime,
+) -> list[Order]:
+    """Turn a checkout into one order for each provider and currency.
+
+    The units pass from the checkout to the orders without being released between.
+
+    Args:
+        session: a writing transaction.
+        checkout: whose units are held.
+        details: of purchaser and beneficiary.
+        methods: the chosen method's id by (provider id, currency).
+        plugins: the payment methods that run.
+        registry_dates: by registry connection.
+        now: the moment.
+
+    Raises:
+        ServiceError: the checkout has lapsed, or a method is missing or not offered.
+
+    Safe to repeat: a second call returns the orders of the first.
+
+    """
+    plan = payment_plan(checkout, plugins, registry_dates, now=now)
+    if checkout.status is CheckoutStatus.OPEN:
+        for part in plan:
+            chosen = methods.get((part.provider.id, part.currency))
+            if chosen not in {each.method_id for each in part.methods}:
+                raise ServiceError(
+                    N_("Please choose how to pay %(provider)s."), provider=part.provider.name
+                )
+    # The checkout is the idempotency key; whoever moves it makes the orders.
+    if checkout.status is CheckoutStatus.LAPSED:
+        raise ServiceError(
+            N_("Your time to check out is over and the units were released. Please start again.")
+        )
+    if not move(
+        session, checkout, CheckoutStatus.PLACED, actor="purchaser", why="orders placed", now=now
+    ):
+        return list(session.scalars(select(Order).where(Order.checkout_id == checkout.id)))
+    checkout.due_at = None
+    orders = []
+    for part in plan:
+        method_id = methods[part.provider.id, part.currency]
+        plugin = plugins[method_id]
+        pay_by = now + plugin.due_within
+        for line in part.lines:
+            pay_by = registry_dates[line.offer.block.registry_id].latest_due(pay_by)
+        order = Order(
+            code="".join(secrets.choice(ALPHABET) for _ in range(9)),
+            token=secrets.token_urlsafe(32),
+            checkout_id=checkout.id,
+            provider_id=part.provider.id,
+            user_id=checkout.user_id,
+            total_minor=part.total.minor,
+            currency=part.currency,
+            locale=checkout.locale,
+            method_id=method_id,
+            consented_at=now,
+            placed_at=now,
+            pay_by=pay_by,
+            due_at=pay_by,
+            lines=[
+                OrderLine(
+                    offer_id=line.offer_id,
+                    block_id=line.offer.block_id,
+                    quantity=line.quantity,
+                    price_minor=line.price_minor,
+                    unit_type=line.offer.block.unit_type,
+                    monitoring_start=line.offer.block.monitoring_start,
+                    monitoring_end=line.offer.block.monitoring_end,
+                )
+                for line in part.lines
+            ],
+            **details.__dict__,
+        )
+        session.add(order)
+        session.flush()
+        note(session, order, old="", new="placed", actor="purchaser", why="placed", now=now)
+        tell_purchaser(session, "order_placed", order, now=now)
+        if isinstance(plugin, StatementPlugin):
+            tell_provider(session, "bank_order_placed", order, now=now)
+        orders.append(order)
+    return orders
+
+
+def find_order(session: Session, token: str) -> Order:
+    """Return the order of a private link.
+
+    Raises:
+        NotFoundError: there is none.
+
+    """
+    found = session.scalar(select(Order).where(Order.token == token))
+    if found is None:
+        raise NotFoundError(token)
+    return found
+
+
+def end_unpaid(
+    session: Session, order: Order, new: OrderStatus, *, actor: str, why: str, now: datetime
+) -> bool:
+    """Let an unpaid order lapse or be withdrawn, and release its units.
+
+    The caller has made sure that none of its payments can still be paid
+    (trust-facts.md 1.7). Returns whether this call did it.
+    """
+    if order.status is not OrderStatus.PLACED:
+        return False
+    if not move(session, order, new, actor=actor, why=why, now=now):
+        return False
+    order.due_at = None
+    order.holds_units = False
+    stock.release(session, ((line.offer_id, line.quantity) for line in order.lines))
+    tell_purchaser(session, f"order_{new.value}", order, now=now)
+    return True

