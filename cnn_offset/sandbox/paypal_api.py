@@ -86,9 +86,8 @@ def make_token() -> ResponseReturnValue:
         ), 401
     token = "A21AA" + secrets.token_urlsafe(40)
     current_state().put("paypal/token", token, {})
-    return jsonify(
-        access_token=token, token_type="Bearer", expires_in=32400, scope="", app_id="APP-SANDBOX"
-    )
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": 32400}
+    return jsonify(answer | {"scope": "", "app_id": "APP-SANDBOX"})
 
 
 @bp.post("/v2/checkout/orders")

@@ -200,14 +200,15 @@ def _open_dispute(capture: Document) -> Document:
 
 
 def _resolve_dispute(capture: Document, choice: str) -> Document:
-    for each in current_state().all("paypal/dispute", part=capture["id"]):
-        if each["status"] != "RESOLVED":
-            favour = "SELLER" if choice == "won" else "BUYER"
-            each |= {"status": "RESOLVED", "update_time": now()}
-            each["dispute_outcome"] = {"outcome_code": f"RESOLVED_{favour}_FAVOUR"}
-            current_state().put("paypal/dispute", each["dispute_id"], each, part=capture["id"])
-            return each
-    abort(409)
+    disputes = current_state().all("paypal/dispute", part=capture["id"])
+    dispute = next((each for each in disputes if each["status"] != "RESOLVED"), None)
+    if dispute is None:
+        abort(409)
+    favour = "SELLER" if choice == "won" else "BUYER"
+    dispute |= {"status": "RESOLVED", "update_time": now()}
+    dispute["dispute_outcome"] = {"outcome_code": f"RESOLVED_{favour}_FAVOUR"}
+    current_state().put("paypal/dispute", dispute["dispute_id"], dispute, part=capture["id"])
+    return dispute
 
 
 def _described(order: Document) -> dict[str, str]:

@@ -186,7 +186,7 @@ def give_back(intent: Document, amount: int | None, metadata: dict[str, str]) ->
 
 def _create_session(form: dict[str, Any]) -> tuple[Document, str]:
     if strange := set(form) - _KNOWN:
-        raise Refusal(400, "parameter_unknown", f"Received unknown parameter: {sorted(strange)[0]}")
+        raise Refusal(400, "parameter_unknown", f"Received unknown parameter: {min(strange)}")
     if form.get("mode") != "payment":
         raise Refusal(400, "parameter_missing", "mode")
     for name in ("success_url", "cancel_url"):

@@ -167,7 +167,7 @@ class PayPalClient:
                             code="invalid_client",
                         ) from None
                     raise UnavailableError("PayPal gives no token") from None
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:
                     # Whatever it was, nothing was asked for but a token.
                     raise UnavailableError(
                         f"PayPal gives no token ({type(error).__name__})"
@@ -210,7 +210,7 @@ class PayPalClient:
             raise self._understood(error) from None
         except requests.RequestException as error:
             raise silence("PayPal", error) from None
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             # The SDK stumbles over answers that are not what it expects, in many ways.
             raise OutcomeUnknownError(
                 f"PayPal's answer made no sense ({type(error).__name__})"

@@ -159,7 +159,7 @@ class StripeConnect(ProcessorPlugin):
         known = {"key": request.key, "order_code": request.order_code}
         wanted: SessionCreateParams = {
             "mode": "payment",
-            "payment_method_types": ["card"],
+            "allowed_payment_method_types": ["card"],
             "line_items": [
                 {
                     "quantity": 1,
@@ -177,7 +177,7 @@ class StripeConnect(ProcessorPlugin):
             # A payment intent does not inherit its session's.
             "payment_intent_data": {"metadata": known},
             "customer_email": request.payer_email,
-            "locale": cast(Literal["en", "fr", "es"], request.locale),
+            "locale": cast("Literal['en', 'fr', 'es']", request.locale),
             "success_url": request.return_url,
             "cancel_url": request.return_url,
         }
