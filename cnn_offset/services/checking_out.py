@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
@@ -23,10 +24,22 @@ from cnn_offset.services.moves import move
 
 MAX_LINES = 20
 MAX_QUANTITY = 10_000_000
+LONGEST_HOLD = 10
+"""Times of ``hold_for`` after which a checkout is not extended any more. WCAG 2.2.1 wants
+ten extensions; without an end a script could hold units for ever."""
 
 
-def check_line(offer: Offer | None, quantity: int, *, dates: RegistryDates, now: datetime) -> None:
+def check_line(
+    offer: Offer | None, quantity: int, *, dates: RegistryDates, now: datetime, held: int = 0
+) -> None:
     """Make sure that ``quantity`` units of ``offer`` may be ordered now.
+
+    Args:
+        offer: None if there is no such offer.
+        quantity: as the purchaser typed it.
+        dates: of the offer's registry.
+        now: the moment.
+        held: units of it that this very purchaser's checkout holds already.
 
     Raises:
         ServiceError: they may not; the message says what to do.
@@ -46,7 +59,7 @@ def check_line(offer: Offer | None, quantity: int, *, dates: RegistryDates, now:
             N_("The provider's smallest order of these units is %(n)s. Please order more."),
             n=offer.min_quantity,
         )
-    if quantity > offer.available:
+    if quantity > offer.available + held:
         raise stock.SoldOutError(offer.id)
 
 
@@ -59,17 +72,37 @@ def start_checkout(
     registry_dates: Mapping[str, RegistryDates],
     hold_for: timedelta,
     now: datetime,
+    token: str = "",
 ) -> Checkout:
     """Hold the units of ``basket`` (offer id to quantity) for ``hold_for``.
 
+    Args:
+        session: a writing transaction.
+        basket: what to hold.
+        locale: the purchaser's language.
+        user_id: of the account, None for a guest.
+        registry_dates: by registry connection.
+        hold_for: how long.
+        now: the moment.
+        token: the link the checkout is to have, so that it is safe to repeat: a second
+            click finds the first one's units, and a changed basket changes what they
+            are. The token of a checkout that is over is not used again.
+
     Raises:
-        ServiceError: the basket is empty or a line cannot be had; nothing is held then.
+        ServiceError: the basket is empty or a line cannot be had; what was held before
+            stays so.
 
     """
     if not basket:
         raise ServiceError(N_("Your basket is empty."))
     if len(basket) > MAX_LINES:
         raise ServiceError(N_("Please check out at most 20 offers at a time."))
+    checkout = _claim(session, token, locale=locale, user_id=user_id, now=now)
+    before = {line.offer_id: line.quantity for line in checkout.lines}
+    checkout.locale = locale
+    _extend(checkout, hold_for=hold_for, now=now)
+    if before == basket:
+        return checkout
     offers = {
         offer.id: offer for offer in session.scalars(select(Offer).where(Offer.id.in_(basket)))
     }
@@ -77,57 +110,114 @@ def start_checkout(
         offer = offers.get(offer_id)
         dates = registry_dates.get(offer.block.registry_id) if offer else None
         check_line(
-            offer if dates else None, quantity, dates=dates or RegistryDates(), now=now
+            offer if dates else None,
+            quantity,
+            dates=dates or RegistryDates(),
+            now=now,
+            held=before.get(offer_id, 0),
         )
-    checkout = Checkout(
-        token=secrets.token_urlsafe(32),
-        locale=locale,
-        details={},
-        user_id=user_id,
-        created_at=now,
-        due_at=now + hold_for,
-        lines=[
-            CheckoutLine(
-                offer_id=offer_id,
-                quantity=quantity,
-                price_minor=offers[offer_id].price_minor,
-                currency=offers[offer_id].currency,
-            )
-            for offer_id, quantity in sorted(basket.items())
-        ],
+    if before:
+        stock.release(session, before.items())
+        session.execute(
+            delete(CheckoutLine)
+            .where(CheckoutLine.checkout_id == checkout.id)
+            .execution_options(synchronize_session="fetch")
+        )
+        session.expire(checkout, ["lines"])
+    checkout.lines.extend(
+        CheckoutLine(
+            offer_id=offer_id,
+            quantity=quantity,
+            price_minor=offers[offer_id].price_minor,
+            currency=offers[offer_id].currency,
+        )
+        for offer_id, quantity in sorted(basket.items())
     )
-    session.add(checkout)
     stock.hold(session, basket.items())
     session.flush()
     return checkout
 
 
-def find_checkout(session: Session, token: str) -> Checkout:
-    """Return the checkout of a link.
+def _claim(
+    session: Session, token: str, *, locale: str, user_id: int | None, now: datetime
+) -> Checkout:
+    """Return the open checkout of ``token``, locked, or a new one without lines."""
+
+    def known() -> Checkout | None:
+        return session.scalar(
+            select(Checkout)
+            .where(Checkout.token == token)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+
+    found = known() if token else None
+    if found is not None and found.status is CheckoutStatus.OPEN:
+        return found
+    fresh = Checkout(
+        token=token if token and found is None else secrets.token_urlsafe(32),
+        status=CheckoutStatus.OPEN,
+        locale=locale,
+        details=dict(found.details) if found and found.status is CheckoutStatus.LAPSED else {},
+        user_id=user_id,
+        created_at=now,
+        lines=[],
+    )
+    if not token:
+        session.add(fresh)
+        return fresh
+    try:
+        # The key before the stock (trust-facts.md 1.1): of two at once the second waits here.
+        with session.begin_nested():
+            session.add(fresh)
+            session.flush()
+    except IntegrityError:
+        first = known()
+        if first is None or first.status is not CheckoutStatus.OPEN:
+            raise
+        return first
+    return fresh
+
+
+def _extend(checkout: Checkout, *, hold_for: timedelta, now: datetime) -> None:
+    checkout.due_at = min(now + hold_for, checkout.created_at + LONGEST_HOLD * hold_for)
+
+
+def find_checkout(session: Session, token: str, *, lock: bool = False) -> Checkout:
+    """Return the checkout of a link; with ``lock`` as its only owner until the commit.
 
     Raises:
         NotFoundError: there is none.
 
     """
-    found = session.scalar(select(Checkout).where(Checkout.token == token))
+    statement = select(Checkout).where(Checkout.token == token)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    found = session.scalar(statement)
     if found is None:
         raise NotFoundError(token)
     return found
 
 
 def save_details(
-    session: Session,
     checkout: Checkout,
     details: Mapping[str, Any],
     *,
     hold_for: timedelta,
     now: datetime,
+    locale: str = "",
+    user_id: int | None = None,
 ) -> None:
-    """Keep what was typed, and give the purchaser the full time again."""
+    """Keep what was typed, and give the purchaser the full time again.
+
+    Does nothing to a checkout that is over. Safe to repeat.
+    """
     if checkout.status is not CheckoutStatus.OPEN:
         return
     checkout.details = {**checkout.details, **details}
-    checkout.due_at = now + hold_for
+    checkout.locale = locale or checkout.locale
+    checkout.user_id = checkout.user_id or user_id
+    _extend(checkout, hold_for=hold_for, now=now)
 
 
 def lapse_checkout(session: Session, checkout_id: int, *, now: datetime) -> datetime | None:
@@ -169,8 +259,18 @@ def payment_plan(
     now: datetime,
 ) -> list[PlanPart]:
     """Say who is to be paid what, and how it can be done (C2, C13). Changes nothing."""
+    return _plan(checkout.lines, plugins, registry_dates, now=now)
+
+
+def _plan(
+    chosen: Sequence[CheckoutLine],
+    plugins: PluginSet[PaymentPlugin],
+    registry_dates: Mapping[str, RegistryDates],
+    *,
+    now: datetime,
+) -> list[PlanPart]:
     groups: dict[tuple[int, str], list[CheckoutLine]] = {}
-    for line in checkout.lines:
+    for line in chosen:
         groups.setdefault((line.offer.provider_id, line.currency), []).append(line)
     plan = []
     for (_, currency), lines in groups.items():
@@ -182,6 +282,72 @@ def payment_plan(
         methods, withheld = choose_methods(provider, total, plugins, dates, now=now)
         plan.append(PlanPart(provider, currency, lines, total, methods, withheld))
     return plan
+
+
+@dataclass(frozen=True)
+class BasketView:
+    """What a basket means now; nothing is held for it."""
+
+    parts: list[PlanPart]
+    problems: Mapping[int, ServiceError]
+    """By offer id: why that line cannot be ordered as it is."""
+
+    @property
+    def can_check_out(self) -> bool:
+        """Whether every line can be had and every provider be paid."""
+        return bool(self.parts) and not self.problems and all(each.methods for each in self.parts)
+
+
+def view_basket(
+    session: Session,
+    basket: Mapping[int, int],
+    *,
+    plugins: PluginSet[PaymentPlugin],
+    registry_dates: Mapping[str, RegistryDates],
+    now: datetime,
+    token: str = "",
+) -> BasketView:
+    """Look at a basket: prices, what is available, who is to be paid how (C1, C2).
+
+    Changes nothing. Offers that are gone for good are left out of the parts and have a
+    problem. ``token`` names the purchaser's own checkout, whose units count as available.
+    """
+    own: dict[int, int] = {}
+    if token:
+        held = session.scalar(
+            select(Checkout).where(
+                Checkout.token == token, Checkout.status == CheckoutStatus.OPEN
+            )
+        )
+        own = {line.offer_id: line.quantity for line in held.lines} if held else {}
+    offers = {
+        offer.id: offer for offer in session.scalars(select(Offer).where(Offer.id.in_(basket)))
+    }
+    lines, problems = [], {}
+    for offer_id, quantity in basket.items():
+        offer = offers.get(offer_id)
+        dates = registry_dates.get(offer.block.registry_id) if offer else None
+        try:
+            check_line(
+                offer if dates else None,
+                quantity,
+                dates=dates or RegistryDates(),
+                now=now,
+                held=own.get(offer_id, 0),
+            )
+        except ServiceError as error:
+            problems[offer_id] = error
+        if offer is not None:
+            # Never added to the session: only to be computed with.
+            line = CheckoutLine(
+                offer_id=offer_id,
+                quantity=quantity,
+                price_minor=offer.price_minor,
+                currency=offer.currency,
+            )
+            line.offer = offer
+            lines.append(line)
+    return BasketView(_plan(lines, plugins, registry_dates, now=now), problems)
 
 
 def choose_methods(

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.reference import ALPHABET
-from cnn_offset.domain.status import CheckoutStatus, OrderStatus
+from cnn_offset.domain.status import AttestationStatus, CheckoutStatus, OrderStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Checkout, Order, OrderLine
+from cnn_offset.models import Attestation, Checkout, Message, Order, OrderLine
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
 from cnn_offset.services.checking_out import payment_plan
-from cnn_offset.services.mailing import tell_provider, tell_purchaser
+from cnn_offset.services.mailing import queue_message, resend, tell_provider, tell_purchaser
 from cnn_offset.services.moves import move, note
 
 
@@ -166,3 +166,43 @@ def end_unpaid(
     stock.release(session, ((line.offer_id, line.quantity) for line in order.lines))
     tell_purchaser(session, f"order_{new.value}", order, now=now)
     return True
+
+
+def send_links(session: Session, email: str, *, locale: str, now: datetime) -> None:
+    """Mail the private links of all orders of ``email`` to that address, if there are any.
+
+    Says nothing about whether there are. Safe to repeat: one mail every ten minutes.
+    """
+    known = session.scalar(select(Order.id).where(Order.email == email).limit(1))
+    if known is None:
+        return
+    queue_message(
+        session,
+        "lost_links",
+        recipient=email,
+        locale=locale,
+        now=now,
+        dedup=f"lost_links:{known}:{int(now.timestamp()) // 600}",
+    )
+
+
+def send_papers_again(session: Session, order: Order, *, now: datetime) -> None:
+    """Mail the attestation once more, or before there is one the confirmation of the order.
+
+    Safe to repeat: a mail that still waits is not doubled.
+    """
+    issued = session.scalar(
+        select(Attestation.id).where(
+            Attestation.order_id == order.id, Attestation.status == AttestationStatus.ISSUED
+        )
+    )
+    kind = "attestation" if issued else "order_placed"
+    message = session.scalar(
+        select(Message)
+        .where(Message.order_id == order.id, Message.kind == kind)
+        .order_by(Message.id)
+    )
+    if message is None:
+        tell_purchaser(session, kind, order, now=now)
+    else:
+        resend(session, message, actor="purchaser", now=now)
