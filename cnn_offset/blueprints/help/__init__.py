@@ -1,0 +1,55 @@
+"""Pages that explain, as files: one per language and page."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from cnn_offset.extensions import platform
+from cnn_offset.guards import guarded, public
+from cnn_offset.i18n import language
+
+bp = guarded(Blueprint("help", __name__), public)
+
+TERMS_VERSION = "2026-11-22"
+"""The terms in force. A new version is a new file; old ones keep their address."""
+
+
+def _page(name: str, **values: object) -> str:
+    return render_template(f"help/{language()}/{name}.html", **values)
+
+
+@bp.get("/how-it-works")
+def how_it_works() -> ResponseReturnValue:
+    """Explain a purchase from basket to attestation."""
+    return _page("how_it_works")
+
+
+@bp.get("/faq")
+def faq() -> ResponseReturnValue:
+    """Answer what people ask."""
+    return _page("faq", hold_minutes=platform().settings.HOLD_MINUTES)
+
+
+@bp.get("/units")
+def units() -> ResponseReturnValue:
+    """Explain the kinds of units and what each lets one claim."""
+    return _page("units")
+
+
+@bp.get("/terms")
+def terms() -> ResponseReturnValue:
+    """Show the terms in force."""
+    return _page(f"terms-{TERMS_VERSION}", version=TERMS_VERSION)
+
+
+@bp.get("/contact")
+def contact() -> ResponseReturnValue:
+    """Say where to write, and about what."""
+    return _page("contact")
+
+
+@bp.get("/accessibility")
+def accessibility() -> ResponseReturnValue:
+    """State how accessible the site is."""
+    return _page("accessibility")
