@@ -22,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from cnn_offset.config import Settings
+from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.models.base import Model, WorkMixin
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
@@ -47,6 +48,11 @@ class Platform:
     """The file store, rooted: paths are relative, such as ``attestations/7.pdf``."""
     ring: Callable[[str, int], None]
     """Say, after a commit, that a row of a table has work that is due now."""
+
+    @property
+    def registry_dates(self) -> dict[str, RegistryDates]:
+        """When each registry connection takes what."""
+        return {name: each.dates for name, each in self.settings.REGISTRIES.items()}
 
 
 def platform() -> Platform:

@@ -7,11 +7,12 @@ import secrets
 from flask import Flask, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cnn_offset.extensions import Platform, db
 from cnn_offset.i18n import LANGUAGES
+from cnn_offset.services import NotFoundError
 
 PAGES = {400, 403, 404, 405, 409, 413, 422, 429, 500, 503}
 
@@ -69,6 +70,10 @@ def init_app(app: Flask, platform: Platform) -> None:
             if name.lower() not in {"content-type", "content-length"}:
                 response.headers.setdefault(name, value)
         return response
+
+    @app.errorhandler(NotFoundError)
+    def _not_found(_error: NotFoundError) -> ResponseReturnValue:
+        return _page(NotFound())
 
     @app.errorhandler(Exception)
     def _crash(error: Exception) -> ResponseReturnValue:
