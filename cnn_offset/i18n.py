@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -55,6 +56,24 @@ def localised(texts: Mapping[str, str], lang: str = "") -> str:
 def number(value: int, lang: str) -> str:
     """Write a whole number in the form of ``lang``."""
     return format_decimal(value, locale=_FORMATS[lang])
+
+
+_GROUPED: Final = {
+    lang: re.compile(rf"[0-9]{{1,3}}(?:[{sign}\s][0-9]{{3}}){{1,3}}|[0-9]{{1,12}}")
+    for lang, sign in {"en": ",", "fr": "", "es": "."}.items()
+}
+
+
+def read_number(text: str, lang: str) -> int:
+    """Read a whole number as people write it in ``lang``: ``1,250``, ``1 250`` or ``1.250``.
+
+    Raises:
+        ValueError: a sign, a fraction, more than twelve digits or no number at all.
+
+    """
+    if not _GROUPED[lang].fullmatch(text.strip()):
+        raise ValueError(text)
+    return int(re.sub(r"[^0-9]", "", text))
 
 
 @lru_cache(maxsize=20_000)
