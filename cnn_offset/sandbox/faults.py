@@ -45,8 +45,8 @@ OF_PROCESSORS: Final = {
     "webhook_duplicate": "Send the webhook twice",
 }
 KINDS: Final[dict[str, dict[str, str]]] = {
-    **{each: EVERYWHERE | OF_REGISTRIES for each in REGISTRIES},
-    **{each: EVERYWHERE | OF_PROCESSORS for each in PROCESSORS},
+    **dict.fromkeys(REGISTRIES, EVERYWHERE | OF_REGISTRIES),
+    **dict.fromkeys(PROCESSORS, EVERYWHERE | OF_PROCESSORS),
     "mail": EVERYWHERE,
 }
 _API: Final = re.compile(r"/registries/([^/]+)/api/|/(paypal|stripe)/v\d+/|/(mail)box/messages$")

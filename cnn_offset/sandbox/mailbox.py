@@ -74,9 +74,10 @@ def show_html(key: str) -> ResponseReturnValue:
     html = _parsed(_raw(key)).get_body(("html",))
     if html is None:
         abort(404)
-    answer = Response(_content(html), mimetype="text/html")
+    # Its links open beside the mailbox, as in a mail program.
+    answer = Response('<base target="_blank">' + _content(html), mimetype="text/html")
     answer.headers["Content-Security-Policy"] = (
-        "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     )
     return answer
 

@@ -94,10 +94,9 @@ class State:
         """
         with self._lock:
             found = self._db.execute(
-                "SELECT n, key, body FROM document WHERE kind = ? AND n > ?"
-                + ("" if part is None else " AND part = ?")
-                + " ORDER BY n LIMIT ?",
-                (kind, after, *(() if part is None else (part,)), limit),
+                "SELECT n, key, body FROM document"
+                " WHERE kind = ? AND n > ? AND (? IS NULL OR part = ?) ORDER BY n LIMIT ?",
+                (kind, after, part, part, limit),
             ).fetchall()
         return [(n, key, json.loads(body)) for n, key, body in found]
 

@@ -79,7 +79,7 @@ class SandboxRegistryWorld(RegistryWorld):
 
     patience = 0.3
     account, other_account = "ACC-1", "ACC-2"
-    secret = "s3cr3t-token"  # noqa: S105 - of a simulated registry
+    secret = "s3cr3t-token"
 
     def __init__(self, sandbox: Sandbox, name: str, free_port: int, *, deduplicates: bool) -> None:
         self.sandbox, self.name, self._free_port = sandbox, name, free_port

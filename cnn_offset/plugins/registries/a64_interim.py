@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import SerialRange, UnitType
 from cnn_offset.plugins.registries.cdm_system import CdmSystemConnector, Units
@@ -12,7 +14,7 @@ class A64InterimConnector(CdmSystemConnector):
 
     id = "a64_interim"
     title = N_("Interim Article 6.4 registry")
-    unit_types = {
+    unit_types: ClassVar = {
         "A6.4ER-A": UnitType.A64ER_AUTHORISED,
         "A6.4ER-MC": UnitType.A64ER_CONTRIBUTION,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import SerialError, SerialRange, UnitType, cer_range
 from cnn_offset.plugins.registries.cdm_system import CdmSystemConnector, Units
@@ -12,7 +14,7 @@ class CdmConnector(CdmSystemConnector):
 
     id = "cdm"
     title = N_("CDM registry")
-    unit_types = {"CER": UnitType.CER, "tCER": UnitType.TCER, "lCER": UnitType.LCER}
+    unit_types: ClassVar = {"CER": UnitType.CER, "tCER": UnitType.TCER, "lCER": UnitType.LCER}
 
     @staticmethod
     def serial_range(units: Units) -> SerialRange:
