@@ -19,7 +19,7 @@ bp = Blueprint("mailbox", __name__)
 def receive() -> ResponseReturnValue:
     """Store one mail, sent as raw bytes (RFC 5322)."""
     if current_faults().strikes("mail", "refuse", "POST /mailbox/messages"):
-        return jsonify(error="The mailbox refuses, because a fault is on."), 550
+        return jsonify(error="The mailbox refuses, because a fault is on."), 503
     raw = request.get_data()
     mail = _parsed(raw)
     if mail["To"] is None or mail["From"] is None:
