@@ -28,8 +28,8 @@ def wind(scene: Scene) -> None:
     middle, nearer = scene.land(345)
     kind = chance.choice(("round", "acacia", "conifer"))
     scene.grove(kind, middle, 7, 0.35, tone=0.75)
-    for x in sorted(chance.sample(range(60, 760, 75), 4)):
-        _turbine(scene, x, middle(x) + 3, chance.uniform(0.5, 0.72), 0.3)
+    for place in sorted(chance.sample(range(60, 760, 75), 4)):
+        _turbine(scene, place, middle(place) + 3, chance.uniform(0.5, 0.72), 0.3)
     front = scene.hill(scene.line(490, 22, 1), p.near, p.ground)
     for x in (chance.uniform(90, 220), chance.uniform(480, 700)):
         _turbine(scene, x, nearer(x) + 70, chance.uniform(1.25, 1.6), 0)
@@ -69,7 +69,10 @@ def hydro(scene: Scene) -> None:
     foot = 478
     concrete = scene.gradient(wall, shade)
     scene.add(
-        path(f"M{n(left)} 342Q400 366 {n(right)} 342L{n(right - 95)} {foot}Q400 492 {n(left + 95)} {foot}Z", concrete)
+        path(
+            f"M{n(left)} 342Q400 366 {n(right)} 342L{n(right - 95)} {foot}Q400 492 {n(left + 95)} {foot}Z",
+            concrete,
+        )
     )
     for i in range(7):
         top = left + (right - left) * (i + 0.5) / 7
@@ -150,19 +153,37 @@ def biomass(scene: Scene) -> None:
     wall, shade = mix(p.light, p.haze, 0.25), mix(p.light, p.far, 0.6)
     chimney = x + 190
     scene.steam(chimney + 4, 196, 4, 13, 6)
-    scene.add(polygon(((chimney - 9, y), (chimney - 6, 208), (chimney + 9, 208), (chimney + 12, y)), shade))
+    scene.add(
+        polygon(
+            ((chimney - 9, y), (chimney - 6, 208), (chimney + 9, 208), (chimney + 12, y)), shade
+        )
+    )
     scene.add(rect(chimney - 8, 222, 18, 12, p.accent))
     scene.add(rect(x, y - 110, 170, 112, wall), rect(x + 118, y - 110, 52, 112, shade))
-    scene.add(polygon(((x - 8, y - 108), (x + 40, y - 146), (x + 132, y - 146), (x + 178, y - 108)), p.accent))
+    scene.add(
+        polygon(
+            ((x - 8, y - 108), (x + 40, y - 146), (x + 132, y - 146), (x + 178, y - 108)), p.accent
+        )
+    )
     for i in range(5):
         scene.add(rect(x + 14 + i * 20, y - 84, 11, 26, mix(p.sky, p.deep, 0.35), 2))
     for i in range(chance.choice((2, 3))):
         sx = x - 62 - i * 58
         scene.add(rect(sx, y - 134, 50, 136, scene.gradient(shade, mix(shade, p.mid, 0.4))))
         scene.add(path(f"M{n(sx)} {n(y - 133)}a25 22 0 0 1 50 0Z", p.light))
-        scene.add(stroke(f"M{n(sx + 2)} {n(y - 96)}h46M{n(sx + 2)} {n(y - 52)}h46", mix(shade, p.deep, 0.3), 2))
+        scene.add(
+            stroke(
+                f"M{n(sx + 2)} {n(y - 96)}h46M{n(sx + 2)} {n(y - 52)}h46",
+                mix(shade, p.deep, 0.3),
+                2,
+            )
+        )
     scene.add(stroke(f"M{n(x - 40)} {n(y - 156)}L{n(x + 50)} {n(y - 138)}", p.deep, 6))
-    field = scene.hill(lambda v: nearer(v) * 0.35 + 290, mix(p.accent, "#e8c468", 0.72), mix(p.ground, "#b98f3e", 0.5))
+    field = scene.hill(
+        lambda v: nearer(v) * 0.35 + 290,
+        mix(p.accent, "#e8c468", 0.72),
+        mix(p.ground, "#b98f3e", 0.5),
+    )
     for i in range(-3, 16):
         top = 400 + (i - 6) * 38
         furrow = f"M{n(top)} {n(field(min(max(top, 0), 800)) + 4)}L{n(400 + (i - 6) * 130)} 600"
@@ -173,7 +194,9 @@ def biomass(scene: Scene) -> None:
             r = 20 + (by - 480) / 6
             straw = mix("#e6c067", p.sun, 0.25)
             scene.add(ellipse(bx, by + r * 0.85, r * 1.5, r * 0.3, p.deep, 'opacity=".25"'))
-            scene.add(rect(bx - r * 0.2, by - r, r * 1.3, 2 * r, mix(straw, p.ground, 0.3), r * 0.5))
+            scene.add(
+                rect(bx - r * 0.2, by - r, r * 1.3, 2 * r, mix(straw, p.ground, 0.3), r * 0.5)
+            )
             scene.add(circle(bx, by, r, straw), circle(bx, by, r * 0.6, mix(straw, p.ground, 0.22)))
             scene.add(circle(bx, by, r * 0.25, straw))
     else:
@@ -192,7 +215,10 @@ def geothermal(scene: Scene) -> None:
     cx = chance.uniform(250, 560)
     flank = scene.gradient(mix(p.mid, p.far, 0.4), mix(p.far, p.haze, 0.4))
     scene.add(
-        path(f"M{n(cx - 380)} 380C{n(cx - 190)} 320 {n(cx - 110)} 190 {n(cx - 52)} 130q26 14 52 8t56 -6C{n(cx + 120)} 200 {n(cx + 220)} 320 {n(cx + 400)} 380Z", flank)
+        path(
+            f"M{n(cx - 380)} 380C{n(cx - 190)} 320 {n(cx - 110)} 190 {n(cx - 52)} 130q26 14 52 8t56 -6C{n(cx + 120)} 200 {n(cx + 220)} 320 {n(cx + 400)} 380Z",
+            flank,
+        )
     )
     lit = f"M{n(cx + 56)} 132C{n(cx + 120)} 200 {n(cx + 220)} 320 {n(cx + 400)} 380H{n(cx + 130)}C{n(cx + 110)} 300 {n(cx + 60)} 220 {n(cx + 10)} 138q22 2 46 -6Z"
     scene.add(path(lit, p.mid, 'opacity=".45"'))
@@ -201,15 +227,26 @@ def geothermal(scene: Scene) -> None:
     ground = scene.hill(scene.line(470, 10, 1), p.near, p.ground)
     for i, x in enumerate(sorted(chance.sample(range(70, 740, 110), 3))):
         base = ground(x) - 4
-        scene.steam(x, base - 62, chance.choice((4, 5)), chance.uniform(14, 18), chance.uniform(1.5, 4))
+        scene.steam(
+            x, base - 62, chance.choice((4, 5)), chance.uniform(14, 18), chance.uniform(1.5, 4)
+        )
         size = 0.9 + i * 0.06
-        head = rect(-13, -34, 26, 36, mix(p.light, p.far, 0.5), 3) + rect(-17, -40, 34, 9, p.deep, 3)
+        head = rect(-13, -34, 26, 36, mix(p.light, p.far, 0.5), 3) + rect(
+            -17, -40, 34, 9, p.deep, 3
+        )
         scene.stamp(head + rect(-4, -56, 8, 18, p.accent, 2), x, base + 8, size)
     px = chance.uniform(330, 480)
     py = ground(px) + 42
     wall = mix(p.light, p.haze, 0.2)
-    scene.add(rect(px, py - 78, 190, 80, wall), rect(px + 130, py - 78, 60, 80, mix(wall, p.far, 0.5)))
-    scene.add(polygon(((px - 8, py - 76), (px + 10, py - 98), (px + 180, py - 98), (px + 198, py - 76)), p.accent))
+    scene.add(
+        rect(px, py - 78, 190, 80, wall), rect(px + 130, py - 78, 60, 80, mix(wall, p.far, 0.5))
+    )
+    scene.add(
+        polygon(
+            ((px - 8, py - 76), (px + 10, py - 98), (px + 180, py - 98), (px + 198, py - 76)),
+            p.accent,
+        )
+    )
     for i in range(4):
         scene.add(rect(px + 14 + i * 28, py - 58, 17, 20, mix(p.sky, p.deep, 0.4), 2))
     scene.hill(scene.line(535, 8, 1), p.ground, p.deep)
@@ -217,7 +254,10 @@ def geothermal(scene: Scene) -> None:
         y = 528 + dy
         a, b = 130 + shift, 430 + shift
         d = f"M-10 {y}H{a}v-40h60v40H{b}v-40h60v40H810"
-        scene.add(stroke(d, mix(p.light, p.deep, 0.45), width + 2), stroke(d, mix(p.light, p.far, 0.15), width - 3))
+        scene.add(
+            stroke(d, mix(p.light, p.deep, 0.45), width + 2),
+            stroke(d, mix(p.light, p.far, 0.15), width - 3),
+        )
         posts = "".join(f"M{x} {y + 8}v22" for x in (60, 300, 400, 620, 730))
         scene.add(stroke(posts, p.deep, 5))
     scene.grass(18, HEIGHT - 22)

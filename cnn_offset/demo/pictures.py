@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
-from cnn_offset.demo import energy_motifs, other_motifs
+from cnn_offset.demo import country_motifs, energy_motifs, town_motifs
 from cnn_offset.demo.scenery import DAY, DUSK, Scene
 
 MOTIFS: Final[Mapping[str, Callable[[Scene], None]]] = {
@@ -15,14 +15,14 @@ MOTIFS: Final[Mapping[str, Callable[[Scene], None]]] = {
     "solar": energy_motifs.solar,
     "biomass": energy_motifs.biomass,
     "geothermal": energy_motifs.geothermal,
-    "landfill_gas": other_motifs.landfill_gas,
-    "cookstoves": other_motifs.cookstoves,
-    "methane_avoidance": other_motifs.methane_avoidance,
-    "reforestation": other_motifs.reforestation,
-    "energy_efficiency": other_motifs.energy_efficiency,
-    "n2o": other_motifs.n2o,
-    "transport": other_motifs.transport,
-    "water": other_motifs.water,
+    "landfill_gas": country_motifs.landfill_gas,
+    "cookstoves": country_motifs.cookstoves,
+    "methane_avoidance": country_motifs.methane_avoidance,
+    "reforestation": country_motifs.reforestation,
+    "energy_efficiency": town_motifs.energy_efficiency,
+    "n2o": town_motifs.n2o,
+    "transport": town_motifs.transport,
+    "water": country_motifs.water,
 }
 """One composition for each technology of the demo."""
 
@@ -35,7 +35,7 @@ def draw(technology: str, seed: str) -> str:
 
     """
     motif = MOTIFS[technology]
-    chance = Random(f"{technology}:{seed}")  # noqa: S311 - colours, not secrets
+    chance = Random(f"{technology}:{seed}")
     scene = Scene(chance, chance.choice(DUSK if technology == "energy_efficiency" else DAY))
     motif(scene)
     return scene.svg()

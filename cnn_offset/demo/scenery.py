@@ -31,17 +31,21 @@ class Palette:
     water: str
 
 
+def _palette(colours: str) -> Palette:
+    return Palette(*(f"#{each}" for each in colours.split()))
+
+
 DAY: Final = (
-    Palette("#8fb8c9", "#fbe6c8", "#fff3d6", "#a9c0b8", "#7fa58f", "#55866c", "#3c6a52", "#1f4336", "#fdf6e9", "#d9763f", "#86b9c2"),  # noqa: E501 - a palette is read as one line
-    Palette("#eeb57f", "#fdebcd", "#fff6dd", "#d9b08c", "#b79563", "#838049", "#5d663b", "#383f26", "#fff7e8", "#b9502f", "#a5c3b9"),  # noqa: E501
-    Palette("#7db4d4", "#e6f2f1", "#fff8e1", "#a6c5cf", "#7fb09c", "#5a956a", "#437b50", "#235039", "#ffffff", "#e0903a", "#64a4c1"),  # noqa: E501
-    Palette("#7485ab", "#f7d0b8", "#ffe6c8", "#ab9db3", "#7d8599", "#536b77", "#3c565a", "#21353b", "#fdf1e7", "#e58a55", "#a3aac4"),  # noqa: E501
-    Palette("#b3d1ca", "#f5f2e2", "#fffdf2", "#b3cdbf", "#87b095", "#5c8f6c", "#407152", "#214838", "#fffdf6", "#cf7c45", "#97c3c2"),  # noqa: E501
-    Palette("#a1c6cf", "#f9edd3", "#fff7dc", "#d2c5a6", "#c2a573", "#9c8250", "#776b41", "#46482c", "#fffaf0", "#c25b34", "#88b8be"),  # noqa: E501
+    _palette("8fb8c9 fbe6c8 fff3d6 a9c0b8 7fa58f 55866c 3c6a52 1f4336 fdf6e9 d9763f 86b9c2"),
+    _palette("eeb57f fdebcd fff6dd d9b08c b79563 838049 5d663b 383f26 fff7e8 b9502f a5c3b9"),
+    _palette("7db4d4 e6f2f1 fff8e1 a6c5cf 7fb09c 5a956a 437b50 235039 ffffff e0903a 64a4c1"),
+    _palette("7485ab f7d0b8 ffe6c8 ab9db3 7d8599 536b77 3c565a 21353b fdf1e7 e58a55 a3aac4"),
+    _palette("b3d1ca f5f2e2 fffdf2 b3cdbf 87b095 5c8f6c 407152 214838 fffdf6 cf7c45 97c3c2"),
+    _palette("a1c6cf f9edd3 fff7dc d2c5a6 c2a573 9c8250 776b41 46482c fffaf0 c25b34 88b8be"),
 )
 DUSK: Final = (
-    Palette("#22375c", "#e8a97d", "#fbe3bd", "#5b5f82", "#454f73", "#354363", "#273552", "#17223a", "#ffe9b8", "#ffc76b", "#5d6f99"),  # noqa: E501
-    Palette("#1f3f4d", "#e3b78b", "#fff0cf", "#57767a", "#3f6167", "#2f4f56", "#223f46", "#132a31", "#ffedbf", "#ffcb70", "#5c878e"),  # noqa: E501
+    _palette("22375c e8a97d fbe3bd 5b5f82 454f73 354363 273552 17223a ffe9b8 ffc76b 5d6f99"),
+    _palette("1f3f4d e3b78b fff0cf 57767a 3f6167 2f4f56 223f46 132a31 ffedbf ffcb70 5c878e"),
 )
 
 
@@ -65,7 +69,7 @@ def stroke(d: str, colour: str, width: float, extra: str = "") -> str:
     """Draw a line with round ends."""
     return (
         f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{n(width)}"'
-        f' stroke-linecap="round" stroke-linejoin="round"{" " + extra if extra else ""}/>'
+        f"{' ' + extra if extra else ''}/>"
     )
 
 
@@ -85,8 +89,7 @@ def ellipse(x: float, y: float, rx: float, ry: float, fill: str, extra: str = ""
     """Draw an ellipse."""
     space = " " if extra else ""
     return (
-        f'<ellipse cx="{n(x)}" cy="{n(y)}" rx="{n(rx)}" ry="{n(ry)}" fill="{fill}"'
-        f"{space}{extra}/>"
+        f'<ellipse cx="{n(x)}" cy="{n(y)}" rx="{n(rx)}" ry="{n(ry)}" fill="{fill}"{space}{extra}/>'
     )
 
 
@@ -118,9 +121,7 @@ class Scene:
             name = self.marks[mark] = f"m{len(self.marks)}"
             self.defs.append(f'<g id="{name}">{mark}</g>')
         factor = f"-{size:.2f} {size:.2f}" if flip else f"{size:.2f}"
-        self.add(
-            f'<use href="#{name}" transform="translate({x:.0f} {y:.0f})scale({factor})"/>'
-        )
+        self.add(f'<use href="#{name}" transform="translate({x:.0f} {y:.0f})scale({factor})"/>')
 
     def gradient(self, top: str, bottom: str) -> str:
         """Return the paint that runs from ``top`` down to ``bottom``."""
@@ -134,9 +135,7 @@ class Scene:
     def sky(self, *, sun_height: float = 0.5, stars: bool = False) -> None:
         """Fill the sky: light, a sun or moon with its glow, clouds, birds."""
         p, chance = self.palette, self.chance
-        self.add(
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{self.gradient(p.sky, p.haze)}"/>'
-        )
+        self.add(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{self.gradient(p.sky, p.haze)}"/>')
         x = chance.uniform(130, 670)
         y = 300 * sun_height + chance.uniform(-30, 30)
         r = chance.uniform(34, 50)
@@ -235,7 +234,10 @@ class Scene:
         lit = mix(leaf, p.near, 0.55)
         bark = mix(mix(p.deep, "#5b3a22", 0.6), p.mid, tone)
         if kind == "conifer":
-            tiers = (polygon(((-w, y0), (0, y0 - 34), (w, y0)), leaf) for w, y0 in ((26, -8), (21, -30), (15, -52)))
+            tiers = (
+                polygon(((-w, y0), (0, y0 - 34), (w, y0)), leaf)
+                for w, y0 in ((26, -8), (21, -30), (15, -52))
+            )
             self.stamp(rect(-3, -10, 6, 12, bark) + "".join(tiers), x, y, size)
         elif kind == "acacia":
             trunk = stroke("M0 2C0 -20 2 -30 0 -42M0 -30L-20 -56M0 -34L22 -58M0 -42L4 -60", bark, 4)
@@ -246,11 +248,21 @@ class Scene:
             fronds = "".join(
                 f"M6 -80Q{n(6 + dx * 0.5)} {n(-96 + dy * 0.2)} {n(6 + dx)} {n(-80 + dy)}"
                 f"Q{n(6 + dx * 0.45)} {n(-82 + dy * 0.3)} 6 -80Z"
-                for dx, dy in ((-46, 14), (-38, -14), (-24, 34), (46, 12), (38, -16), (26, 34), (4, -36))
+                for dx, dy in (
+                    (-46, 14),
+                    (-38, -14),
+                    (-24, 34),
+                    (46, 12),
+                    (38, -16),
+                    (26, 34),
+                    (4, -36),
+                )
             )
             self.stamp(stroke("M0 2Q-2 -40 6 -80", bark, 5) + path(fronds, leaf), x, y, size)
         else:
-            crown = circle(-13, -42, 20, leaf) + circle(14, -40, 21, leaf) + circle(0, -60, 23, leaf)
+            crown = (
+                circle(-13, -42, 20, leaf) + circle(14, -40, 21, leaf) + circle(0, -60, 23, leaf)
+            )
             trunk = rect(-3.5, -30, 7, 32, bark)
             self.stamp(trunk + crown + circle(-7, -62, 13, lit), x, y, size)
 
@@ -284,11 +296,32 @@ class Scene:
             shapes += circle(x + drift, y - i * size * 2.1, r, "#fff")
         self.add(f'<g opacity=".68">{shapes}</g>')
 
+    def skyline(self, base: float, colour: str, *, lit: str = "") -> None:
+        """Draw a town on the horizon, with ``lit`` windows if it is evening."""
+        chance = self.chance
+        x = -10.0
+        windows = ""
+        shapes = ""
+        while x < WIDTH:
+            w, h = chance.uniform(26, 58), chance.uniform(24, 118)
+            shapes += f"M{n(x)} {n(base + 30)}V{n(base - h)}h{n(w)}V{n(base + 30)}Z"
+            if lit:
+                for row in range(int(h // 18)):
+                    for column in range(int(w // 13)):
+                        if chance.random() < 0.38:
+                            windows += (
+                                f"M{x + 6 + column * 12:.0f} {base - h + 10 + row * 17:.0f}h5v7h-5Z"
+                            )
+            x += w + chance.choice((0, 0, 4, 16))
+        self.add(path(shapes, colour))
+        if windows:
+            self.add(path(windows, lit, 'opacity=".85"'))
+
     def svg(self) -> str:
         """Return the finished picture."""
         turn = f' transform="matrix(-1 0 0 1 {WIDTH} 0)"' if self.mirrored else ""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
             f' width="{WIDTH}" height="{HEIGHT}"><defs>{"".join(self.defs)}</defs>'
-            f"<g{turn}>{''.join(self.parts)}</g></svg>\n"
+            f'<g stroke-linecap="round" stroke-linejoin="round"{turn}>{"".join(self.parts)}</g></svg>\n'
         )

@@ -1,4 +1,4 @@
-"""Demo pictures of the technologies that avoid, capture or save: one composition each."""
+"""Demo pictures of the technologies of farms, forests, homes and villages: one composition each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def landfill_gas(scene: Scene) -> None:
     """A grassed-over landfill with its wells, and the engine that burns the gas."""
     p, chance = scene.palette, scene.chance
     scene.sky(sun_height=0.5)
-    skyline(scene, 356, mix(p.far, p.haze, 0.25))
+    scene.skyline(356, mix(p.far, p.haze, 0.25))
     scene.hill(scene.line(352, 10, 2), p.mid, p.near)
     cx = chance.uniform(300, 430)
     for i, (top, half) in enumerate(((268, 300), (336, 400), (404, 520))):
@@ -36,44 +36,34 @@ def landfill_gas(scene: Scene) -> None:
             scene.stamp(well, x, y, 0.75 + i * 0.2)
     x, y = chance.uniform(500, 600), 540
     share = (x + 60 - cx) / (520 * 0.62)
-    scene.add(stroke(f"M{n(x + 60)} {n(418 + 20 * share * share)}V{y - 60}", mix(p.light, p.far, 0.2), 7))
+    scene.add(
+        stroke(f"M{n(x + 60)} {n(418 + 20 * share * share)}V{y - 60}", mix(p.light, p.far, 0.2), 7)
+    )
     scene.hill(scene.line(505, 8, 1), p.ground, p.deep)
-    scene.add(rect(x, y - 74, 150, 76, p.accent, 3), rect(x, y - 74, 150, 14, mix(p.accent, "#000000", 0.2), 3))
+    scene.add(
+        rect(x, y - 74, 150, 76, p.accent, 3),
+        rect(x, y - 74, 150, 14, mix(p.accent, "#000000", 0.2), 3),
+    )
     for i in range(7):
         scene.add(rect(x + 12 + i * 13, y - 48, 7, 30, mix(p.accent, "#000000", 0.28), 2))
     scene.add(rect(x + 112, y - 50, 26, 52, mix(p.light, p.far, 0.3), 2))
-    scene.add(rect(x + 20, y - 118, 12, 46, mix(p.light, p.deep, 0.4), 3), rect(x + 46, y - 108, 12, 36, mix(p.light, p.deep, 0.4), 3))
+    scene.add(
+        rect(x + 20, y - 118, 12, 46, mix(p.light, p.deep, 0.4), 3),
+        rect(x + 46, y - 108, 12, 36, mix(p.light, p.deep, 0.4), 3),
+    )
     for _ in range(5):
         tree_x = chance.uniform(10, x - 60)
         scene.tree("round", tree_x, chance.uniform(555, 580), chance.uniform(0.75, 1.1), tone=0.15)
     scene.grass()
 
 
-def skyline(scene: Scene, base: float, colour: str, *, lit: str = "") -> None:
-    """Draw a town on the horizon, with ``lit`` windows if it is evening."""
-    chance = scene.chance
-    x = -10.0
-    windows = ""
-    shapes = ""
-    while x < WIDTH:
-        w, h = chance.uniform(26, 58), chance.uniform(24, 118)
-        shapes += f"M{n(x)} {n(base + 30)}V{n(base - h)}h{n(w)}V{n(base + 30)}Z"
-        if lit:
-            for row in range(int(h // 18)):
-                for column in range(int(w // 13)):
-                    if chance.random() < 0.38:
-                        windows += f"M{x + 6 + column * 12:.0f} {base - h + 10 + row * 17:.0f}h5v7h-5Z"
-        x += w + chance.choice((0, 0, 4, 16))
-    scene.add(path(shapes, colour))
-    if windows:
-        scene.add(path(windows, lit, 'opacity=".85"'))
-
-
 def cookstoves(scene: Scene) -> None:
     """A kitchen: an improved stove, a pot that steams, a window on the hills."""
     p, chance = scene.palette, scene.chance
     wall = mix(p.accent, p.haze, chance.uniform(0.62, 0.8))
-    scene.add(f'<rect width="800" height="600" fill="{scene.gradient(mix(wall, p.light, 0.35), wall)}"/>')
+    scene.add(
+        f'<rect width="800" height="600" fill="{scene.gradient(mix(wall, p.light, 0.35), wall)}"/>'
+    )
     wx, wy = chance.uniform(60, 110), chance.uniform(84, 120)
     scene.add(rect(wx - 14, wy - 14, 268, 218, mix(p.accent, "#4a2f1d", 0.55), 4))
     scene.add(rect(wx, wy, 240, 190, scene.gradient(p.sky, p.haze)))
@@ -82,7 +72,13 @@ def cookstoves(scene: Scene) -> None:
         shift = chance.uniform(0, 40)
         d = f"M{n(wx)} {n(wy + base)}Q{n(wx + 50 + shift)} {n(wy + base - up)} {n(wx + 120)} {n(wy + base - 4)}T{n(wx + 240)} {n(wy + base - up / 2)}V{n(wy + 190)}H{n(wx)}Z"
         scene.add(path(d, tone))
-    scene.add(stroke(f"M{n(wx + 120)} {n(wy)}v190M{n(wx)} {n(wy + 95)}h240", mix(p.accent, "#4a2f1d", 0.55), 6))
+    scene.add(
+        stroke(
+            f"M{n(wx + 120)} {n(wy)}v190M{n(wx)} {n(wy + 95)}h240",
+            mix(p.accent, "#4a2f1d", 0.55),
+            6,
+        )
+    )
     shelf = 190 + chance.uniform(-10, 20)
     scene.add(rect(440, shelf, 310, 12, mix(p.accent, "#4a2f1d", 0.5), 3))
     x = 458.0
@@ -90,23 +86,38 @@ def cookstoves(scene: Scene) -> None:
         w = chance.uniform(26, 46)
         colour = chance.choice((p.accent, p.near, p.light, p.water, mix(p.accent, p.deep, 0.4)))
         if chance.random() < 0.5:
-            scene.add(path(f"M{n(x)} {n(shelf - 24)}h{n(w)}q0 24 -{n(w * 0.3)} 24h-{n(w * 0.4)}q-{n(w * 0.3)} 0 -{n(w * 0.3)} -24Z", colour))
+            scene.add(
+                path(
+                    f"M{n(x)} {n(shelf - 24)}h{n(w)}q0 24 -{n(w * 0.3)} 24h-{n(w * 0.4)}q-{n(w * 0.3)} 0 -{n(w * 0.3)} -24Z",
+                    colour,
+                )
+            )
         else:
             h = chance.uniform(40, 66)
-            scene.add(rect(x, shelf - h, w * 0.8, h, colour, 6), rect(x + w * 0.1, shelf - h - 8, w * 0.6, 10, mix(colour, p.deep, 0.4), 3))
+            scene.add(
+                rect(x, shelf - h, w * 0.8, h, colour, 6),
+                rect(x + w * 0.1, shelf - h - 8, w * 0.6, 10, mix(colour, p.deep, 0.4), 3),
+            )
         x += w + 14
     for i in range(chance.choice((2, 3))):
         hx = 490 + i * 74
-        spoon = stroke(f"M{hx} {n(shelf + 12)}v44", mix(p.accent, "#4a2f1d", 0.7), 5) + ellipse(hx, shelf + 70, 11, 16, mix(p.accent, "#4a2f1d", 0.6))
+        spoon = stroke(f"M{hx} {n(shelf + 12)}v44", mix(p.accent, "#4a2f1d", 0.7), 5) + ellipse(
+            hx, shelf + 70, 11, 16, mix(p.accent, "#4a2f1d", 0.6)
+        )
         scene.add(spoon)
     floor = mix(p.accent, "#6b4a32", 0.55)
-    scene.add(rect(0, 486, WIDTH, 114, scene.gradient(mix(floor, p.haze, 0.25), mix(floor, p.deep, 0.3))))
+    scene.add(
+        rect(0, 486, WIDTH, 114, scene.gradient(mix(floor, p.haze, 0.25), mix(floor, p.deep, 0.3)))
+    )
     cx = chance.uniform(420, 500)
     _stove(scene, cx)
     logs = mix(p.accent, "#5b3a22", 0.7)
     lx = cx - 250
     for i, j in ((0, 0), (1, 0), (2, 0), (0.5, 1), (1.5, 1), (1, 2)):
-        scene.add(circle(lx + i * 40, 532 - j * 34, 20, logs), circle(lx + i * 40, 532 - j * 34, 13, mix(logs, p.haze, 0.45)))
+        scene.add(
+            circle(lx + i * 40, 532 - j * 34, 20, logs),
+            circle(lx + i * 40, 532 - j * 34, 13, mix(logs, p.haze, 0.45)),
+        )
         scene.add(circle(lx + i * 40, 532 - j * 34, 5, mix(logs, p.haze, 0.15)))
 
 
@@ -147,14 +158,33 @@ def methane_avoidance(scene: Scene) -> None:
     yard = scene.hill(scene.line(440, 8, 1), p.near, p.ground)
     bx = chance.uniform(500, 560)
     scene.add(rect(bx, 352, 190, 104, mix(p.accent, "#8a4b2d", 0.3)))
-    scene.add(polygon(((bx - 14, 356), (bx + 40, 298), (bx + 150, 298), (bx + 204, 356)), mix(p.deep, p.accent, 0.25)))
-    scene.add(rect(bx + 66, 392, 58, 64, p.light), stroke(f"M{n(bx + 68)} 394l54 60m0 -60l-54 60", p.accent, 4))
+    scene.add(
+        polygon(
+            ((bx - 14, 356), (bx + 40, 298), (bx + 150, 298), (bx + 204, 356)),
+            mix(p.deep, p.accent, 0.25),
+        )
+    )
+    scene.add(
+        rect(bx + 66, 392, 58, 64, p.light),
+        stroke(f"M{n(bx + 68)} 394l54 60m0 -60l-54 60", p.accent, 4),
+    )
     cover = mix(p.light, p.water, chance.uniform(0.15, 0.6))
     for i in range(chance.choice((2, 3))):
         x, r = 110 + i * 142 + chance.uniform(-10, 10), 62
         y = yard(x) + 30
-        scene.add(path(f"M{n(x - r)} {n(y - 42)}a{r} 54 0 0 1 {2 * r} 0Z", scene.gradient(mix(cover, "#ffffff", 0.4), cover)))
-        scene.add(stroke(f"M{n(x)} {n(y - 95)}C{n(x - 22)} {n(y - 84)} {n(x - 26)} {n(y - 60)} {n(x - 26)} {n(y - 43)}M{n(x)} {n(y - 95)}C{n(x + 22)} {n(y - 84)} {n(x + 26)} {n(y - 60)} {n(x + 26)} {n(y - 43)}", mix(cover, p.far, 0.6), 2))
+        scene.add(
+            path(
+                f"M{n(x - r)} {n(y - 42)}a{r} 54 0 0 1 {2 * r} 0Z",
+                scene.gradient(mix(cover, "#ffffff", 0.4), cover),
+            )
+        )
+        scene.add(
+            stroke(
+                f"M{n(x)} {n(y - 95)}C{n(x - 22)} {n(y - 84)} {n(x - 26)} {n(y - 60)} {n(x - 26)} {n(y - 43)}M{n(x)} {n(y - 95)}C{n(x + 22)} {n(y - 84)} {n(x + 26)} {n(y - 60)} {n(x + 26)} {n(y - 43)}",
+                mix(cover, p.far, 0.6),
+                2,
+            )
+        )
         tank = mix(p.mid, p.light, 0.35)
         scene.add(rect(x - r, y - 44, 2 * r, 46, scene.gradient(tank, mix(tank, p.deep, 0.3)), 3))
         scene.add(stroke(f"M{n(x + r)} {n(y - 14)}h46", p.accent, 7))
@@ -172,8 +202,12 @@ def _cow(scene: Scene, x: float, y: float, size: float) -> None:
     hide = chance.choice((p.light, mix(p.accent, "#5b3a22", 0.5)))
     spot = mix(hide, "#3b302b" if hide == p.light else p.light, 0.75)
     legs = stroke("M-24 -14V2M-15 -14V2M15 -14V2M24 -14V2", mix(hide, "#000000", 0.2), 6)
-    body = rect(-32, -42, 64, 32, hide, 13) + ellipse(-8, -30, 12, 8, spot) + circle(18, -34, 6, spot)
-    head = path("M28 -46l16 -4q8 0 9 8l3 14q0 6 -7 6h-6q-12 -4 -15 -24Z", hide) + ellipse(52, -25, 6, 5, spot)
+    body = (
+        rect(-32, -42, 64, 32, hide, 13) + ellipse(-8, -30, 12, 8, spot) + circle(18, -34, 6, spot)
+    )
+    head = path("M28 -46l16 -4q8 0 9 8l3 14q0 6 -7 6h-6q-12 -4 -15 -24Z", hide) + ellipse(
+        52, -25, 6, 5, spot
+    )
     horn = stroke("M36 -49q-3 -8 2 -11", p.light, 3) + stroke("M-32 -36q-7 8 -5 22", hide, 3)
     scene.stamp(legs + body + head + horn, x, y, size, flip=chance.random() < 0.5)
 
@@ -196,7 +230,9 @@ def reforestation(scene: Scene) -> None:
     for i in range(-8, 9):
         x0, x1 = vanish + i * 58, vanish + i * 165
         top = front(min(max(x0, 0), 800)) + 3
-        scene.add(stroke(f"M{n(x0)} {n(top)}L{n(x1)} 604", mix(soil, p.deep, 0.35), 5, 'opacity=".35"'))
+        scene.add(
+            stroke(f"M{n(x0)} {n(top)}L{n(x1)} 604", mix(soil, p.deep, 0.35), 5, 'opacity=".35"')
+        )
         for share in (0.1, 0.3, 0.6, 0.97):
             x, y = x0 + (x1 - x0) * share, top + (600 - top) * share
             if -20 < x < 820:
@@ -210,98 +246,6 @@ def _seedling(scene: Scene, x: float, y: float, size: float) -> None:
     scene.stamp(stroke("M0 2V-16", mix(leaf, p.deep, 0.4), 3) + path(d, leaf), x, y, size)
 
 
-def energy_efficiency(scene: Scene) -> None:
-    """A town at dusk, lit by few watts."""
-    p, chance = scene.palette, scene.chance
-    scene.sky(sun_height=0.5, stars=True)
-    scene.hill(scene.line(310, 30, 1.5), p.far, mix(p.far, p.haze, 0.4))
-    skyline(scene, 370, p.mid, lit=p.accent)
-    scene.hill(scene.line(392, 12, 1.5), p.near, p.ground)
-    for row, (y, size) in enumerate(((430, 0.8), (500, 1.25))):
-        x = chance.uniform(-10, 40)
-        while x < WIDTH + 20:
-            other, glow = chance.choice(((p.haze, p.accent), (p.light, p.light), (p.water, p.accent)))
-            wall, roof = mix(p.far, other, 0.18 + 0.1 * row), mix(p.deep, other, 0.22)
-            scene.house(x, y + chance.uniform(-6, 8), size, wall=wall, roof=roof, glow=glow)
-            x += chance.uniform(84, 116) * size
-            if chance.random() < 0.35:
-                scene.tree("round", x - 46 * size, y + 4, size * 0.8, tone=0.1)
-    scene.add(path("M0 534Q400 512 800 534V600H0Z", scene.gradient(p.ground, p.deep)))
-    for x in range(90, 800, 205):
-        lamp = x + chance.uniform(-16, 16)
-        scene.add(polygon(((lamp + 24, 462), (lamp - 34, 572), (lamp + 92, 572)), p.light, 'opacity=".13"'))
-        scene.add(stroke(f"M{n(lamp)} 572V452q0 -12 24 -10", p.deep, 5), ellipse(lamp + 27, 446, 12, 5, p.light))
-        scene.add(ellipse(lamp + 28, 573, 60, 8, p.light, 'opacity=".22"'))
-
-
-def n2o(scene: Scene) -> None:
-    """A chemical plant: columns, spheres, pipes and no plume."""
-    p, chance = scene.palette, scene.chance
-    scene.sky(sun_height=0.4)
-    scene.land(370)
-    steel = mix(p.light, p.far, 0.3)
-    shade = mix(steel, p.deep, 0.35)
-    metal = scene.gradient(mix(steel, "#ffffff", 0.3), shade)
-    x = chance.uniform(60, 120)
-    for i in range(chance.choice((4, 5))):
-        w, h = chance.choice((34, 42, 54)), chance.uniform(150, 290)
-        scene.add(rect(x, 480 - h, w, h + 6, metal, w / 2), rect(x + w * 0.62, 486 - h, w * 0.2, h - 14, shade, 4))
-        rings = "".join(f"M{n(x - 5)} {n(480 - h * f)}h{n(w + 10)}" for f in (0.3, 0.55, 0.8))
-        scene.add(stroke(rings, p.accent if i % 2 else shade, 4))
-        scene.add(stroke(f"M{n(x + w + 5)} 482V{n(494 - h * 0.8)}m8 0V482", p.deep, 1.6))
-        x += w + chance.uniform(26, 44)
-    for i in range(2):
-        cx = min(x + 60 + i * 126, 740)
-        legs = f"M{n(cx - 36)} 430v56M{n(cx + 36)} 430v56M{n(cx)} 440v46"
-        scene.add(stroke(legs, shade, 6), circle(cx, 404, 52, metal))
-        scene.add(stroke(f"M{n(cx - 51)} 406q51 16 102 0", shade, 3), ellipse(cx - 16, 382, 14, 9, "#fff", 'opacity=".5"'))
-    for dy, colour in ((0, p.accent), (14, p.light), (28, p.water)):
-        d = f"M-5 {436 + dy}H{n(x - 20)}V{462 + dy}H805"
-        scene.add(stroke(d, mix(colour, p.deep, 0.15), 6))
-    scene.add(stroke("".join(f"M{i} 432v60" for i in range(20, 800, 130)), p.deep, 6))
-    front = scene.hill(scene.line(500, 6, 1), p.near, p.ground)
-    scene.grove(chance.choice(("round", "palm", "conifer")), lambda v: front(v) + 50, 9, 0.85, tone=0.12)
-    scene.grass()
-
-
-def transport(scene: Scene) -> None:
-    """Electric buses on an avenue, cable cars above the town."""
-    p, chance = scene.palette, scene.chance
-    scene.sky(sun_height=0.45)
-    scene.peaks(330, 130)
-    skyline(scene, 360, mix(p.far, p.mid, 0.5))
-    skyline(scene, 396, p.mid, lit=mix(p.haze, p.mid, 0.3))
-    scene.hill(lambda _: 424, p.near, p.ground)
-    if chance.random() < 0.6:
-        low, high = chance.uniform(210, 250), chance.uniform(110, 150)
-        scene.add(stroke(f"M-5 {n(low)}L805 {n(high)}", p.deep, 2.5))
-        for i in range(3):
-            x = 120 + i * 260 + chance.uniform(-30, 30)
-            y = low + (high - low) * x / WIDTH
-            cabin = stroke("M0 0v16", p.deep, 3) + rect(-20, 16, 40, 34, p.accent, 8) + rect(-15, 22, 30, 13, p.light, 3)
-            scene.stamp(cabin, x, y, 1)
-    scene.grove(chance.choice(("palm", "round")), lambda _: 452, 9, 0.95, tone=0.2)
-    road = mix(p.deep, p.far, 0.28)
-    scene.add(rect(0, 448, WIDTH, 152, scene.gradient(mix(road, p.haze, 0.12), road)), rect(0, 446, WIDTH, 8, p.light))
-    scene.add(stroke("M20 528H800", p.light, 6, 'stroke-dasharray="46 40" opacity=".8"'))
-    _bus(scene, chance.uniform(40, 130), 516, 0.92, p.water)
-    _bus(scene, chance.uniform(300, 420), 580, 1.3, p.accent)
-
-
-def _bus(scene: Scene, x: float, y: float, size: float, colour: str) -> None:
-    p = scene.palette
-    dark = mix(p.deep, "#10181c", 0.5)
-    body = rect(0, -92, 270, 84, colour, 14) + rect(0, -36, 270, 14, p.light) + rect(60, -102, 120, 12, mix(colour, p.deep, 0.3), 5)
-    glass = mix(p.sky, p.light, 0.45)
-    panes = "".join(rect(14 + i * 41, -80, 35, 36, glass, 5) for i in range(5))
-    front = path("M222 -80h26q12 0 14 12l4 32h-44Z", glass) + circle(262, -20, 5, p.sun)
-    door = rect(146, -80, 1.5, 70, dark) + rect(182, -80, 1.5, 70, dark)
-    wheels = "".join(circle(w, -6, 18, dark) + circle(w, -6, 8, p.light) for w in (56, 212))
-    leaf = path("M24 -18q14 -16 28 -8q-8 14 -28 8Z", p.light)
-    shadow = ellipse(135, 10, 150, 9, dark, 'opacity=".35"')
-    scene.stamp(shadow + body + panes + front + door + leaf + wheels, x, y, size)
-
-
 def water(scene: Scene) -> None:
     """A raised tank, a solar pump and a tap stand in a village."""
     p, chance = scene.palette, scene.chance
@@ -309,15 +253,33 @@ def water(scene: Scene) -> None:
     middle, _ = scene.land(345)
     kind = chance.choice(("acacia", "palm", "round"))
     scene.grove(kind, middle, 8, 0.5, tone=0.55)
-    yard = scene.hill(scene.line(452, 10, 1), mix(p.near, p.accent, 0.18), mix(p.ground, p.accent, 0.15))
+    yard = scene.hill(
+        scene.line(452, 10, 1), mix(p.near, p.accent, 0.18), mix(p.ground, p.accent, 0.15)
+    )
     for _ in range(3):
         hx = chance.uniform(430, 740)
-        scene.house(hx, yard(hx) + 8, chance.uniform(0.9, 1.15), wall=mix(p.accent, p.haze, chance.uniform(0.4, 0.75)), roof=mix(p.deep, p.accent, chance.uniform(0.1, 0.5)), glow=p.deep)
+        scene.house(
+            hx,
+            yard(hx) + 8,
+            chance.uniform(0.9, 1.15),
+            wall=mix(p.accent, p.haze, chance.uniform(0.4, 0.75)),
+            roof=mix(p.deep, p.accent, chance.uniform(0.1, 0.5)),
+            glow=p.deep,
+        )
     tx, ty = chance.uniform(170, 260), 500
     frame = f"M{n(tx - 62)} {ty}L{n(tx - 46)} 300M{n(tx + 62)} {ty}L{n(tx + 46)} 300M{n(tx - 56)} 430L{n(tx + 49)} 350M{n(tx + 56)} 430L{n(tx - 49)} 350M{n(tx - 58)} 440H{n(tx + 58)}M{n(tx - 50)} 350H{n(tx + 50)}"
     scene.add(stroke(frame, mix(p.deep, p.accent, 0.15), 6))
     tank = mix(p.water, p.light, 0.15)
-    scene.add(rect(tx - 64, 190, 128, 112, scene.gradient(mix(tank, "#ffffff", 0.3), mix(tank, p.deep, 0.25)), 10))
+    scene.add(
+        rect(
+            tx - 64,
+            190,
+            128,
+            112,
+            scene.gradient(mix(tank, "#ffffff", 0.3), mix(tank, p.deep, 0.25)),
+            10,
+        )
+    )
     scene.add(path(f"M{n(tx - 62)} 194a62 26 0 0 1 124 0Z", mix(tank, p.deep, 0.2)))
     scene.add(stroke(f"M{n(tx - 63)} 226h126M{n(tx - 63)} 262h126", mix(tank, p.deep, 0.3), 3))
     drop = f"M{n(tx)} 218c14 20 22 28 22 40a22 22 0 0 1 -44 0c0 -12 8 -20 22 -40Z"
@@ -330,11 +292,19 @@ def water(scene: Scene) -> None:
     scene.hill(scene.line(520, 6, 1), mix(p.ground, p.accent, 0.2), p.deep)
     sx, sy = chance.uniform(470, 600), 566
     scene.add(ellipse(sx + 20, sy + 6, 130, 14, p.deep, 'opacity=".3"'))
-    scene.add(rect(sx - 12, sy - 92, 24, 96, mix(p.light, p.far, 0.35), 4), rect(sx - 60, sy - 10, 130, 14, mix(p.light, p.far, 0.5), 3))
-    scene.add(stroke(f"M{n(sx + 8)} {sy - 78}h36v12", p.deep, 8), stroke(f"M{n(sx + 44)} {sy - 62}v28", "#d9f1f6", 5))
+    scene.add(
+        rect(sx - 12, sy - 92, 24, 96, mix(p.light, p.far, 0.35), 4),
+        rect(sx - 60, sy - 10, 130, 14, mix(p.light, p.far, 0.5), 3),
+    )
+    scene.add(
+        stroke(f"M{n(sx + 8)} {sy - 78}h36v12", p.deep, 8),
+        stroke(f"M{n(sx + 44)} {sy - 62}v28", "#d9f1f6", 5),
+    )
     for i, colour in enumerate(chance.sample(("#e5b53b", p.accent, p.water, p.light), 3)):
         jx = (sx + 44, sx - 84, sx - 134)[i]
-        can = rect(-17, -36, 34, 38, colour, 6) + stroke("M-8 -36v-8h16v8", mix(colour, p.deep, 0.35), 4)
+        can = rect(-17, -36, 34, 38, colour, 6) + stroke(
+            "M-8 -36v-8h16v8", mix(colour, p.deep, 0.35), 4
+        )
         scene.stamp(can, jx, sy - 2 + i * 4, 1.05)
     scene.tree(kind, 735, 572, 1.7, tone=0.08)
     scene.grass(18, 576)

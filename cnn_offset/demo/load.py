@@ -1,0 +1,263 @@
+"""Loading the demo: providers, activities, pictures, blocks, offers and staff accounts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import requests
+from fsspec import AbstractFileSystem
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cnn_offset.demo.pictures import draw
+from cnn_offset.demo.reading import Demo, DemoActivity, DemoBlock, DemoProvider, read_demo
+from cnn_offset.extensions import Platform
+from cnn_offset.models import Activity, Block, Offer, PayoutMethod, Provider, User
+from cnn_offset.plugins.registries.base import BlockReport
+from cnn_offset.services import Begin
+from cnn_offset.services.holdings import mirror_block
+
+OPERATOR: Final = "operator@demo.example"
+_PASSWORD: Final = "calm-river-lantern-42"  # noqa: S105 - printed by `demo accounts`; demo only
+_TIMEOUT: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSummary:
+    """What the shop now shows of the demo, and how much of it is new."""
+
+    providers: int
+    activities: int
+    blocks: int
+    offers: int
+    new_offers: int
+
+    def __str__(self) -> str:
+        return (
+            f"Demo: {self.providers} providers, {self.activities} projects, {self.blocks} blocks, "
+            f"{self.offers} offers ({self.new_offers} new)."
+        )
+
+
+def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
+    """Bring in what of the demo is missing; what is there keeps its state.
+
+    Blocks are issued in the sandbox's registries over HTTP and read back through the
+    connectors, as a real registry's would be. Only registries that the configuration
+    names take part. Safe to repeat, also after a crash half-way.
+
+    Raises:
+        RuntimeError: the configuration has no sandbox.
+        requests.RequestException: the sandbox does not answer, or refuses.
+        PluginError: a connector got no clear answer.
+
+    """
+    sandbox = platform.settings.SANDBOX_URL
+    if not sandbox:
+        raise RuntimeError("SANDBOX_URL: the demo needs the sandbox's registries")
+    demo = _served(read_demo(), platform.registries)
+    now = platform.clock()
+    _store_pictures(platform.files, demo.activities)
+    _issue_blocks(sandbox, demo)
+    reports = list(_held_blocks(platform, demo))
+    with begin() as session:
+        providers = {each.slug: _provider(session, each, now) for each in demo.providers}
+        activities = {
+            (each.registry, each.ref): _activity(session, each, now) for each in demo.activities
+        }
+        session.flush()
+        blocks: dict[tuple[str, str], Block] = {}
+        for registry_id, slug, report in reports:
+            block = mirror_block(
+                session,
+                report,
+                registry_id=registry_id,
+                provider=providers[slug],
+                activities={
+                    ref: each for (where, ref), each in activities.items() if where == registry_id
+                },
+                now=now,
+            )
+            if block is not None:
+                blocks[registry_id, report.block_ref] = block
+        session.flush()
+        new = _make_offers(session, demo, blocks, now)
+        offers = len(list(_offered(demo)))
+    _add_staff(begin, demo.providers, now)
+    return DemoSummary(len(providers), len(activities), len(blocks), offers, new)
+
+
+def accounts() -> list[str]:
+    """Tell who can sign in to the demo, and the password of all."""
+    people = [f"{OPERATOR}  operator"]
+    people += [f"{each.staff_email}  provider {each.name}" for each in read_demo().providers]
+    return [*people, f"Password of all: {_password()}"]
+
+
+def _password() -> str:
+    # Not CNN_OFFSET_...: those are the application's own settings.
+    return os.environ.get("DEMO_PASSWORD") or _PASSWORD
+
+
+def _served(demo: Demo, registries: Mapping[str, Any]) -> Demo:
+    served = [each for each in demo.activities if each.registry in registries]
+    return Demo(providers=demo.providers, activities=served)
+
+
+def _store_pictures(files: AbstractFileSystem, activities: Sequence[DemoActivity]) -> None:
+    files.makedirs("pictures", exist_ok=True)
+    for each in activities:
+        files.pipe_file(picture_path(each), draw(each.technology, each.slug).encode())
+
+
+def picture_path(activity: DemoActivity) -> str:
+    """Return where in the file store an activity's picture lies."""
+    return f"pictures/{activity.slug}.svg"
+
+
+# The registries
+
+
+def _all_blocks(demo: Demo) -> Iterator[tuple[DemoActivity, str, DemoBlock]]:
+    for activity in demo.activities:
+        for index, block in enumerate(activity.blocks):
+            yield activity, activity.block_ref(index), block
+
+
+def _offered(demo: Demo) -> Iterator[tuple[DemoActivity, str, DemoBlock]]:
+    return (each for each in _all_blocks(demo) if each[2].price is not None)
+
+
+def _issue_blocks(sandbox: str, demo: Demo) -> None:
+    accounts = {each.slug: each.accounts for each in demo.providers}
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for activity, block_ref, block in _all_blocks(demo):
+        wanted.setdefault(activity.registry, []).append(
+            {
+                "block_ref": block_ref,
+                "account": accounts[block.provider][activity.registry],
+                "activity": activity.ref,
+                "unit_type": block.unit.value,
+                "party": activity.host_party,
+                "first": block.first,
+                "quantity": block.quantity,
+                "monitoring_start": block.monitoring_start.isoformat(),
+                "monitoring_end": block.monitoring_end.isoformat(),
+                "eligible": block.eligible,
+                "taken": block.taken,
+            }
+        )
+    for registry, blocks in wanted.items():
+        name = registry.replace("_", "-")
+        url = f"{sandbox.rstrip('/')}/control/registries/{name}/blocks"
+        requests.post(url, json=blocks, timeout=_TIMEOUT).raise_for_status()
+
+
+def _held_blocks(platform: Platform, demo: Demo) -> Iterator[tuple[str, str, BlockReport]]:
+    holders = {(activity.registry, block.provider) for activity, _ref, block in _all_blocks(demo)}
+    accounts = {each.slug: each.accounts for each in demo.providers}
+    for registry, slug in sorted(holders):
+        for report in platform.registries[registry].list_blocks(accounts[slug][registry]):
+            yield registry, slug, report
+
+
+# The rows
+
+
+def _provider(session: Session, wanted: DemoProvider, now: datetime) -> Provider:
+    found = session.scalar(select(Provider).where(Provider.slug == wanted.slug))
+    if found is None:
+        found = Provider(slug=wanted.slug, created_at=now)
+        session.add(found)
+        found.name, found.country = wanted.name, wanted.country
+        found.email, found.website = wanted.email, wanted.website
+    known = {each.method_id for each in found.payout_methods}
+    found.payout_methods.extend(
+        PayoutMethod(
+            method_id=payout.method,
+            account=dict(payout.account),
+            currencies=list(payout.currencies),
+            minimum_minor=payout.minimum.minor if payout.minimum else 0,
+        )
+        for payout in wanted.payout
+        if payout.method not in known
+    )
+    return found
+
+
+def _activity(session: Session, wanted: DemoActivity, now: datetime) -> Activity:
+    found = session.scalar(
+        select(Activity).where(Activity.registry_id == wanted.registry, Activity.ref == wanted.ref)
+    )
+    if found is None:
+        found = Activity(
+            slug=wanted.slug,
+            registry_id=wanted.registry,
+            ref=wanted.ref,
+            kind=wanted.kind,
+            title=wanted.title.model_dump(),
+            description=wanted.description.model_dump(),
+            labels=wanted.labels.model_dump() if wanted.labels.en else {},
+            picture=picture_path(wanted),
+            picture_alt=wanted.picture_alt.model_dump(),
+            host_party=wanted.host_party,
+            region=wanted.region,
+            scope=wanted.scope,
+            technology=wanted.technology,
+            methodology=wanted.methodology,
+            crediting_start=wanted.crediting[0],
+            crediting_end=wanted.crediting[1],
+            created_at=now,
+        )
+        session.add(found)
+    return found
+
+
+def _make_offers(
+    session: Session, demo: Demo, blocks: Mapping[tuple[str, str], Block], now: datetime
+) -> int:
+    known = set(session.scalars(select(Offer.block_id)))
+    made = 0
+    for activity, block_ref, wanted in _offered(demo):
+        block = blocks[activity.registry, block_ref]
+        # Units may have left the block since; an offer never promises more than is held.
+        quantity = min(wanted.offer, block.held)
+        if wanted.price is None or block.id in known or not quantity:
+            continue
+        session.add(
+            Offer(
+                block_id=block.id,
+                provider_id=block.provider_id,
+                price_minor=wanted.price.minor,
+                currency=wanted.price.currency,
+                quantity=quantity,
+                min_quantity=wanted.min,
+                created_at=now,
+                changed_at=now,
+            )
+        )
+        made += 1
+    return made
+
+
+def _add_staff(begin: Begin, providers: Sequence[DemoProvider], now: datetime) -> None:
+    from cnn_offset.accounts import add_user
+
+    wanted: list[tuple[str, str, str | None]] = [(OPERATOR, "operator", None)]
+    wanted += [(each.staff_email, "provider", each.slug) for each in providers]
+    with begin() as session:
+        known = set(session.scalars(select(User.email)))
+        for email, role, slug in wanted:
+            if email not in known:
+                add_user(
+                    session,
+                    email=email,
+                    password=_password(),
+                    role=role,
+                    provider_slug=slug,
+                    now=now,
+                )
