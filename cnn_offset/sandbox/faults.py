@@ -8,8 +8,10 @@ part of the sandbox they belong to, which asks ``strikes``.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -162,7 +164,7 @@ class FaultyCalls:
         if self._faults.strikes(target, "error_before", call):
             return _answer(start_response, "500 Internal Server Error", b"sandbox: 500, not done")
         if fault := self._faults.strikes(target, "timeout_before", call):
-            self._hang(fault)
+            self._hang(fault, environ)
         held = self._faults.strikes(target, "timeout_after", call)
         broken = self._faults.strikes(target, "error_after", call)
         nonsense = self._faults.strikes(target, "garbage", call)
@@ -171,7 +173,7 @@ class FaultyCalls:
 
         self._act(environ)
         if held:
-            self._hang(held)
+            self._hang(held, environ)
         if broken:
             return _answer(start_response, "500 Internal Server Error", b"sandbox: 500, but done")
         return _answer(start_response, "200 OK", b"<html><h1>It works!</h1>")
@@ -186,10 +188,13 @@ class FaultyCalls:
             if close is not None:
                 close()
 
-    def _hang(self, fault: Fault) -> None:
+    def _hang(self, fault: Fault, environ: WSGIEnvironment) -> None:
         self._sleep(fault.seconds)
-        # Werkzeug's server closes the connection without a word; others may answer 500,
-        # which after such a wait says as little.
+        # Werkzeug's server would keep the connection for the next request; others may
+        # answer 500, which after such a wait says as little.
+        if connection := environ.get("werkzeug.socket"):
+            with contextlib.suppress(OSError):  # the caller may have left
+                connection.shutdown(socket.SHUT_RDWR)
         raise ConnectionResetError("sandbox: dropped on purpose")
 
 

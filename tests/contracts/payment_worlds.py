@@ -1,0 +1,198 @@
+"""The worlds in which the three built-in payment plug-ins keep their contract."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import requests
+
+from cnn_offset.domain.money import Money
+from cnn_offset.plugins.payments.bank_transfer import BankTransfer
+from cnn_offset.plugins.payments.base import Delivery, Redirect
+from cnn_offset.plugins.payments.paypal import PayPal
+from cnn_offset.plugins.payments.stripe_connect import StripeConnect
+from cnn_offset.plugins.settings import PluginSettings
+from cnn_offset.testing.payments import Act, Books, Misdeed, PaymentWorld, ProcessorWorld
+
+
+class SandboxProcessorWorld(ProcessorWorld):
+    """A processor of the sandbox, spoken to over HTTP; webhooks come to a real listener."""
+
+    kind: type[PayPal | StripeConnect]
+    name: str
+    backstage: str
+    payee_field: str
+    choices: dict[Act, str]
+
+    def __init__(self, url: str, free_port: int, deliveries: queue.Queue[Delivery]) -> None:
+        self._url, self._free_port, self._deliveries = url, free_port, deliveries
+        self.plugin = self.made(f"{url}/{self.name}")
+
+    def settings(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def made(self, base_url: str, kind: type | None = None) -> Any:
+        """Make the plug-in, or a variant of it."""
+        made = kind or self.kind
+        return made(made.Settings.model_validate(self.settings() | {"base_url": base_url}))
+
+    def act(self, act: Act, redirect: Redirect) -> None:
+        at_page = act in {Act.PAY, Act.PAY_SLOWLY, Act.DECLINE}
+        ref = redirect.processor_ref
+        url = redirect.url if at_page else f"{self._url}/{self.name}/{self.backstage}/{ref}"
+        choice = self.choices.get(act, act.value)
+        answer = requests.post(url, {"choice": choice}, allow_redirects=False, timeout=10)
+        assert answer.status_code == 303, answer.text
+
+    def prepare(self, misdeed: Misdeed, *, reading: bool = False) -> None:
+        kind = "timeout_after" if misdeed is Misdeed.DROPPED else misdeed.value
+        if misdeed is Misdeed.NONSENSE:
+            kind = "garbage"
+        # Only calls about payments: PayPal's token is another matter.
+        path = {"paypal": "/paypal/v2", "stripe": "/stripe/v1"}[self.name]
+        fault = {"target": self.name, "kind": kind, "count": 1, "milliseconds": 0}
+        fault["only"] = f"{'GET' if reading else 'POST'} {path}"
+        requests.post(f"{self._url}/faults", json=fault, timeout=10).raise_for_status()
+
+    def restrict(self) -> None:
+        account = self.payee[self.payee_field]
+        issue = {"issue": "PAYEE_ACCOUNT_RESTRICTED"}
+        requests.post(f"{self._url}/{self.name}/payees/{account}", issue, timeout=10)
+
+    def books(self, key: str) -> Books:
+        rows = requests.get(f"{self._url}/{self.name}/audit", timeout=10).json()["payments"]
+        rows = [each for each in rows if each["key"] == key]
+        currency = self.amount.currency
+        assert {each["currency"] for each in rows} <= {currency}
+        return Books(
+            opened=len(rows),
+            payees=frozenset(each["payee"] for each in rows),
+            taken=_money((each["captured"] for each in rows), currency),
+            refunded=_money((each["refunded"] for each in rows), currency),
+        )
+
+    def unreachable(self) -> Any:
+        return self.made(f"http://127.0.0.1:{self._free_port}/{self.name}")
+
+    def next_delivery(self) -> Delivery:
+        return self._deliveries.get(timeout=10)
+
+
+class PayPalWorld(SandboxProcessorWorld):
+    kind, name, backstage, payee_field = PayPal, "paypal", "orders", "merchant_id"
+    payee, other_payee = {"merchant_id": "ABCDEFGHJKLM2"}, {"merchant_id": "ZYXWVTSRQPNM9"}
+    bad_payees = ({"merchant_id": "abcdefghjklm2"}, {"merchant_id": "ABC"})
+    amount = Money(1250, "EUR")
+    unsupported = (Money(10050, "HUF"), Money(100, "TND"), Money(100, "BRL"))
+    secret = "sandbox-secret"
+    choices = {
+        Act.PAY: "paypal",
+        Act.PAY_SLOWLY: "echeck",
+        Act.DECLINE: "declined",
+        Act.SPEAK_STRANGELY: "strange",
+    }
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "client_id": "sandbox-client",
+            "client_secret": self.secret,
+            "webhook_id": "WH-SANDBOX",
+            "read_disputes": True,
+        }
+
+
+class StripeWorld(SandboxProcessorWorld):
+    kind, name, backstage, payee_field = StripeConnect, "stripe", "sessions", "account"
+    payee, other_payee = {"account": "acct_1Provider"}, {"account": "acct_2Other"}
+    bad_payees = ({"account": "1Provider"}, {"account": "acct_"}, {"account": "acct_1/../x"})
+    amount = Money(1250, "EUR")
+    unsupported = (Money(1001, "BHD"), Money(150, "MGA"), Money(100_000_000, "EUR"))
+    secret = "sk_test_51SandboxSecret"
+    takes_itself = True
+    choices = {
+        Act.PAY: "card",
+        Act.PAY_SLOWLY: "debit",
+        Act.DECLINE: "declined",
+        Act.SPEAK_STRANGELY: "strange",
+    }
+
+    def settings(self) -> dict[str, Any]:
+        return {"secret_key": self.secret, "webhook_secret": "whsec_sandbox"}
+
+
+class BankWorld(PaymentWorld):
+    payee = {
+        "holder": "Fundação Rio Verde",
+        "account": "DE89 3704 0044 0532 0130 00",
+        "bic": "COBADEFFXXX",
+        "bank_name": "Commerzbank",
+        "bank_address": "Köln",
+        "currency": "EUR",
+    }
+    other_payee = {
+        "holder": "Kenya Cookstoves Ltd",
+        "account": "0112 3456 7890",
+        "bic": "KCBLKENX",
+        "bank_name": "KCB",
+    }
+    bad_payees = (
+        payee | {"account": "DE89 3704 0044 0532 0130 01"},
+        payee | {"bic": "COBADEFFXX"},
+        payee | {"holder": " "},
+        payee | {"currency": "EURO"},
+        payee | {"account": "no number at all, really"},
+        {name: value for name, value in other_payee.items() if name != "bic"},
+    )
+    amount = Money(1250, "EUR")
+
+    def __init__(self) -> None:
+        self.plugin = BankTransfer(PluginSettings())
+
+
+@contextmanager
+def listener() -> Iterator[tuple[str, queue.Queue[Delivery]]]:
+    """Listen for webhooks; gives the address and what came."""
+    came: queue.Queue[Delivery] = queue.Queue()
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            came.put(Delivery(headers, body, datetime.now(UTC)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hooks", came
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def processor_world(
+    kind: type[SandboxProcessorWorld], url: str, free_port: int
+) -> Iterator[SandboxProcessorWorld]:
+    """Make a world whose webhooks arrive."""
+    with listener() as (address, deliveries):
+        told = requests.post(f"{url}/control/webhooks", json={kind.name: address}, timeout=10)
+        told.raise_for_status()
+        yield kind(url, free_port, deliveries)
+
+
+def _money(texts: Iterator[str], currency: str) -> Money:
+    return Money.parse(f"{sum(map(Decimal, texts), Decimal()):f}", currency)
