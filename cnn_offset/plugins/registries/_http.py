@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
 )
 from requests.auth import AuthBase
+from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
@@ -49,8 +50,8 @@ class ConnectionSettings(PluginSettings):
     cancels again: a wrong True cancels twice."""
     settle_seconds: float = Field(default=1800, gt=0)
     """How long after it was sent a request may still take effect, at the longest."""
-    timeout_seconds: float = Field(default=10, gt=0, le=15)
-    """How long to wait for an answer."""
+    timeout_seconds: float = Field(default=10, gt=0, le=10)
+    """How long to wait for an answer to begin; its end may take as long again."""
 
     @field_validator("token")
     @classmethod
@@ -138,7 +139,10 @@ def call(
             },
             json=json,
             auth=_Bearer(settings.token),
-            timeout=(min(_CONNECT_SECONDS, settings.timeout_seconds), settings.timeout_seconds),
+            # requests takes one, though its types do not say so.
+            timeout=Timeout(  # type: ignore[arg-type]
+                connect=_CONNECT_SECONDS, total=settings.timeout_seconds
+            ),
             allow_redirects=False,
             stream=True,
         ) as response:
