@@ -1,0 +1,369 @@
+"""What the connectors believe of odd answers, byte by byte."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from cnn_offset.plugins.errors import (
+    OutcomeUnknownError,
+    PluginError,
+    RefusedError,
+    UnavailableError,
+)
+from cnn_offset.plugins.registries._http import ConnectionSettings
+from cnn_offset.plugins.registries.a64_final import A64FinalConnector
+from cnn_offset.plugins.registries.base import (
+    CancellationRequest,
+    RegistryConnector,
+    ReportStatus,
+)
+from cnn_offset.plugins.registries.cdm import CdmConnector
+
+REQUEST = CancellationRequest("key-1", "ACC-1", "B1", 5, "b", "r")
+TIME = "2026-11-22T12:00:00+00:00"
+SEGMENT = {
+    "series": "BR",
+    "start": 10,
+    "end": 14,
+    "startSerial": "BR-5-10-1-1-0-8",
+    "endSerial": "BR-5-14-1-1-0-8",
+}
+CANCELLATION = {
+    "transactionId": "VC1",
+    "status": "Completed",
+    "clientReference": "key-1",
+    "completedAt": TIME,
+    "segments": [SEGMENT],
+}
+
+
+class Canned:
+    """A server that answers every request with the same bytes, and counts."""
+
+    def __init__(self) -> None:
+        self.chunks: Sequence[bytes] = ()
+        self.pause = 0.0
+        self.requests: list[bytes] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def says(self, status: str, body: Any, *headers: str) -> None:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = [f"HTTP/1.1 {status}", f"Content-Length: {len(raw)}", *headers]
+        self.chunks = ["\r\n".join([*head, "", ""]).encode() + raw]
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=[connection], daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                self.requests.append(connection.recv(65_536))
+                for chunk in self.chunks:
+                    connection.sendall(chunk)
+                    time.sleep(self.pause)
+            except OSError:
+                return
+
+
+@pytest.fixture
+def canned() -> Iterator[Canned]:
+    server = Canned()
+    yield server
+    server.close()
+
+
+def made(kind: type[RegistryConnector], url: str, **settings: Any) -> RegistryConnector:
+    values = {"base_url": url, "token": "s3cr3t", "timeout_seconds": 0.5} | settings
+    return kind(kind.Settings.model_validate(values))
+
+
+def calls(connector: RegistryConnector) -> list[Callable[[], Any]]:
+    return [
+        lambda: connector.cancel(REQUEST),
+        lambda: connector.fetch("key-1"),
+        lambda: list(connector.list_blocks("ACC-1")),
+    ]
+
+
+@pytest.mark.parametrize("kind", [CdmConnector, A64FinalConnector])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("200 OK", b""),
+        ("200 OK", b"null"),
+        ("200 OK", b"[]"),
+        ("200 OK", b"{}"),
+        ("200 OK", b"\xff\xfe"),
+        ("200 OK", {"serverTime": TIME, "meta": {"clock": TIME}}),
+        ("204 No Content", b""),
+        ("302 Found", b""),
+        ("307 Temporary Redirect", b""),
+        ("400 Bad Request", b"<h1>Bad Request</h1>"),
+        ("401 Unauthorized", {"error": {"code": "X", "message": "x"}, "serverTime": TIME}),
+        ("403 Forbidden", {"code": "x", "title": "x", "meta": {"clock": TIME}}),
+        ("404 Not Found", b"<h1>nginx</h1>"),
+        ("404 Not Found", {"error": "x"}),
+        ("408 Request Timeout", b""),
+        ("429 Too Many Requests", {"error": {"code": "X", "message": "x"}, "serverTime": TIME}),
+        ("500 Internal Server Error", b""),
+        ("502 Bad Gateway", b"<h1>Bad Gateway</h1>"),
+        ("503 Service Unavailable", b"{}"),
+    ],
+)
+def test_no_clear_answer_is_unknown_and_asked_once(
+    canned: Canned, kind: type[RegistryConnector], status: str, body: Any
+) -> None:
+    canned.says(status, body, f"Location: {canned.url}/elsewhere", "Retry-After: 0")
+    for number, call in enumerate(calls(made(kind, canned.url)), start=1):
+        with pytest.raises(OutcomeUnknownError):
+            call()
+        assert len(canned.requests) == number
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [],
+        [b"HTTP/1.1 200"],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"],
+        [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"],
+        [b"\x16\x03\x01\x02\x00"],
+    ],
+)
+def test_a_broken_connection_is_unknown(canned: Canned, chunks: list[bytes]) -> None:
+    canned.chunks = chunks
+    for call in calls(made(CdmConnector, canned.url)):
+        with pytest.raises(OutcomeUnknownError):
+            call()
+
+
+def test_an_answer_that_drips_is_given_up(canned: Canned) -> None:
+    canned.chunks = [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"] + [b" "] * 100
+    canned.pause = 0.1
+    started = time.monotonic()
+    with pytest.raises(OutcomeUnknownError):
+        made(CdmConnector, canned.url).fetch("key-1")
+    assert time.monotonic() - started < 2
+
+
+def test_an_endless_answer_is_given_up(canned: Canned) -> None:
+    canned.chunks = [b"HTTP/1.1 200 OK\r\n\r\n"] + [b" " * 2**20] * 20
+    with pytest.raises(OutcomeUnknownError, match="too long"):
+        made(CdmConnector, canned.url, timeout_seconds=10).fetch("key-1")
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "404 Not Found", "410 Gone", "422 No"])
+def test_a_refusal_in_the_registrys_own_form_is_one(canned: Canned, status: str) -> None:
+    canned.says(status, {"serverTime": TIME, "error": {"code": "CLOSED", "message": "Sorry."}})
+    connector = made(CdmConnector, canned.url)
+    report = connector.cancel(REQUEST)
+    assert (report.status, report.reason) == (ReportStatus.REFUSED, "Sorry.")
+    assert report.registry_time.isoformat() == TIME
+    with pytest.raises(RefusedError) as refused:
+        list(connector.list_blocks("ACC-1"))
+    assert refused.value.code == "CLOSED"
+    with pytest.raises(OutcomeUnknownError):
+        connector.fetch("key-1")
+
+
+@pytest.mark.parametrize("kind", [CdmConnector, A64FinalConnector])
+def test_a_conflict_is_looked_up(canned: Canned, kind: type[RegistryConnector]) -> None:
+    canned.says(
+        "409 Conflict",
+        {
+            "serverTime": TIME,
+            "meta": {"clock": TIME},
+            "error": {"code": "REUSED", "message": "x"},
+            "code": "reused",
+            "title": "x",
+        },
+    )
+    with pytest.raises(OutcomeUnknownError):
+        made(kind, canned.url).cancel(REQUEST)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clientReference": "key-2"},
+        {"status": "Pending"},
+        {"transactionId": None},
+        {"completedAt": "2026-11-22T12:00:00"},
+        {"completedAt": "yesterday"},
+        {"segments": [SEGMENT | {"start": 11}]},
+        {"segments": [SEGMENT | {"start": "10"}]},
+        {"segments": [SEGMENT | {"endSerial": "BR-5-9-1-1-0-8", "end": 9}]},
+        {"segments": [SEGMENT | {"endSerial": "IN-5-14-1-1-0-8"}]},
+        {"segments": [SEGMENT | {"startSerial": "10"}]},
+    ],
+)
+def test_a_cancellation_that_makes_no_sense_is_unknown(
+    canned: Canned, change: dict[str, Any]
+) -> None:
+    connector = made(CdmConnector, canned.url)
+    canned.says("201 Created", {"serverTime": TIME, "cancellation": CANCELLATION})
+    assert connector.cancel(REQUEST).status is ReportStatus.CONFIRMED
+    strange = CANCELLATION | change
+    canned.says("201 Created", {"serverTime": TIME, "cancellation": strange})
+    with pytest.raises(OutcomeUnknownError):
+        connector.cancel(REQUEST)
+    canned.says(
+        "200 OK", {"serverTime": TIME, "clientReference": "key-1", "cancellations": [strange]}
+    )
+    with pytest.raises(OutcomeUnknownError):
+        connector.fetch("key-1")
+
+
+def test_an_answer_about_another_key_is_unknown(canned: Canned) -> None:
+    for key in (None, "key-2"):
+        canned.says("200 OK", {"serverTime": TIME, "clientReference": key, "cancellations": []})
+        with pytest.raises(OutcomeUnknownError):
+            made(CdmConnector, canned.url).fetch("key-1")
+        canned.says("200 OK", {"meta": {"clock": TIME}, "key": key, "items": []})
+        with pytest.raises(OutcomeUnknownError):
+            made(A64FinalConnector, canned.url).fetch("key-1")
+
+
+def test_a_key_cancelled_twice_shows_all_its_units(canned: Canned) -> None:
+    second = SEGMENT | {
+        "start": 20,
+        "end": 24,
+        "startSerial": "BR-5-20-1-1-0-8",
+        "endSerial": "BR-5-24-1-1-0-8",
+    }
+    twice = [CANCELLATION, CANCELLATION | {"transactionId": "VC2", "segments": [second]}]
+    canned.says("200 OK", {"serverTime": TIME, "clientReference": "key-1", "cancellations": twice})
+    report = made(CdmConnector, canned.url).fetch("key-1")
+    assert [(each.first, each.last) for each in report.ranges] == [(10, 14), (20, 24)]
+    assert report.registry_ref == "VC1, VC2"
+
+
+def test_pages_that_never_end_are_given_up(canned: Canned) -> None:
+    canned.says("200 OK", {"serverTime": TIME, "page": 1, "pages": 2, "blocks": []})
+    with pytest.raises(OutcomeUnknownError):
+        list(made(CdmConnector, canned.url).list_blocks("ACC-1"))
+    canned.says("200 OK", {"meta": {"clock": TIME}, "items": [], "next": "x"})
+    with pytest.raises(OutcomeUnknownError):
+        list(made(A64FinalConnector, canned.url).list_blocks("ACC-1"))
+
+
+def test_success_without_a_result_is_unknown(canned: Canned) -> None:
+    operation = {"id": "op-1", "key": "key-1", "state": "succeeded"}
+    canned.says("200 OK", {"meta": {"clock": TIME}, "key": "key-1", "items": [operation]})
+    with pytest.raises(OutcomeUnknownError):
+        made(A64FinalConnector, canned.url).fetch("key-1")
+
+
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [
+        (["failed"], ReportStatus.REFUSED),
+        (["failed", "pending"], ReportStatus.ACCEPTED),
+        (["pending", "failed"], ReportStatus.ACCEPTED),
+        (["failed", "succeeded"], ReportStatus.CONFIRMED),
+        (["succeeded", "failed"], ReportStatus.CONFIRMED),
+    ],
+)
+def test_a_refusal_is_not_final_while_another_send_is_open(
+    canned: Canned, states: list[str], status: ReportStatus
+) -> None:
+    result = {"transaction": "T1", "executed_at": TIME, "ranges": []}
+    operations = [
+        {"id": f"op-{number}", "key": "key-1", "state": state}
+        | ({"result": result} if state == "succeeded" else {})
+        | ({"problem": {"code": "no", "title": "No."}} if state == "failed" else {})
+        for number, state in enumerate(states)
+    ]
+    canned.says("200 OK", {"meta": {"clock": TIME}, "key": "key-1", "items": operations})
+    assert made(A64FinalConnector, canned.url).fetch("key-1").status is status
+
+
+def test_a_name_that_does_not_resolve_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    connector = made(CdmConnector, "https://registry.invalid")
+    for call in calls(connector):
+        with pytest.raises(UnavailableError):
+            call()
+
+
+def test_the_token_is_sent_and_no_netrc_beats_it(
+    canned: Canned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login mallory password pw\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    canned.says("500 No", b"")
+    with pytest.raises(PluginError):
+        made(CdmConnector, canned.url).fetch("key-1")
+    assert b"Authorization: Bearer s3cr3t\r\n" in canned.requests[0]
+
+
+def test_account_and_key_cannot_leave_their_place(canned: Canned) -> None:
+    canned.says("500 No", b"")
+    connector = made(CdmConnector, canned.url)
+    with pytest.raises(PluginError):
+        list(connector.list_blocks("../../x?y=1#z"))
+    with pytest.raises(PluginError):
+        connector.fetch("a&clientReference=b")
+    first, second = (each.split(b"\r\n")[0] for each in canned.requests)
+    assert first == b"GET /api/v1/accounts/..%2F..%2Fx%3Fy%3D1%23z/blocks?page=1 HTTP/1.1"
+    assert second == b"GET /api/v1/cancellations?clientReference=a%26clientReference%3Db HTTP/1.1"
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("base_url", "http://registry.example.org"),
+        ("base_url", "https://user:pw@registry.example.org"),
+        ("base_url", "https://registry.example.org/?x=1"),
+        ("base_url", "registry"),
+        ("token", ""),
+        ("token", "two words"),
+        ("token", "line\nbreak"),
+        ("token", "schlüssel"),
+        ("timeout_seconds", 0),
+        ("timeout_seconds", 60),
+        ("settle_seconds", 0),
+        ("deduplicate", True),
+    ],
+)
+def test_wrong_settings_are_refused_by_key(key: str, value: Any) -> None:
+    good = {"base_url": "https://registry.example.org/api", "token": "t"}
+    ConnectionSettings.model_validate(good)
+    with pytest.raises(ValidationError) as error:
+        ConnectionSettings.model_validate(good | {key: value})
+    assert [each["loc"] for each in error.value.errors()] == [(key,)]
+
+
+def test_unless_told_a_registry_can_only_be_asked() -> None:
+    connector = made(CdmConnector, "https://registry.example.org")
+    assert not connector.deduplicates
+    assert connector.settle.total_seconds() == 1800
+    assert "s3cr3t" not in repr(connector.settings)
