@@ -19,16 +19,17 @@ UNIT_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "a64-final": ("a64er_authorised", "a64er_contribution"),
 }
 _UNIT_CODE: Final = {"cer": 5, "tcer": 6, "lcer": 7}
-SETTINGS: Final[Document] = {
-    "deduplicates": False,
+DEFAULTS: Final[Document] = {
+    "deduplicates": True,
     "closed": False,
     "page_size": 50,
     "processing_seconds": 1.0,
     "clock_offset_seconds": 0.0,
 }
-"""What ``POST /control/registries/<name>`` can set, with its token; these are the defaults.
+"""What ``POST /control/registries/<name>`` can set, beside the token.
 
-``deduplicates``: a repeated key answers as before instead of cancelling again.
+``deduplicates``: a repeated key answers as before instead of cancelling again; the final
+Article 6.4 registry starts without, so that both kinds are there.
 ``processing_seconds``: how long the registry that answers 202 works on a cancellation.
 """
 
@@ -56,11 +57,10 @@ class Book:
 
     def settings(self) -> Document:
         """Return the settings as they stand."""
-        defaults = SETTINGS | {
-            "token": f"sandbox-{self.name}",
-            "deduplicates": self.name == "a64-final",
-        }
-        return defaults | (self.state.get("registry", self.name) or {})
+        own: Document = {"token": f"sandbox-{self.name}"}
+        if self.name == "a64-final":
+            own["deduplicates"] = False
+        return DEFAULTS | own | (self.state.get("registry", self.name) or {})
 
     def configure(self, values: Document) -> Document:
         """Change settings; an unknown one is a KeyError."""
