@@ -113,12 +113,12 @@ def cookstoves(scene: Scene) -> None:
     _stove(scene, cx)
     logs = mix(p.accent, "#5b3a22", 0.7)
     lx = cx - 250
-    for i, j in ((0, 0), (1, 0), (2, 0), (0.5, 1), (1.5, 1), (1, 2)):
-        scene.add(
-            circle(lx + i * 40, 532 - j * 34, 20, logs),
-            circle(lx + i * 40, 532 - j * 34, 13, mix(logs, p.haze, 0.45)),
-        )
-        scene.add(circle(lx + i * 40, 532 - j * 34, 5, mix(logs, p.haze, 0.15)))
+    end = "".join(
+        circle(0, 0, r, colour)
+        for r, colour in ((20, logs), (13, mix(logs, p.haze, 0.45)), (5, mix(logs, p.haze, 0.15)))
+    )
+    for column, row in ((0, 0), (1, 0), (2, 0), (0.5, 1), (1.5, 1), (1, 2)):
+        scene.stamp(end, lx + column * 40, 532 - row * 34, 1)
 
 
 def _stove(scene: Scene, cx: float) -> None:

@@ -152,10 +152,11 @@ def biomass(scene: Scene) -> None:
     x, y = chance.uniform(230, 420), 438
     wall, shade = mix(p.light, p.haze, 0.25), mix(p.light, p.far, 0.6)
     chimney = x + 190
+    brick = mix(p.accent, p.far, 0.6)
     scene.steam(chimney + 4, 196, 4, 13, 6)
     scene.add(
         polygon(
-            ((chimney - 9, y), (chimney - 6, 208), (chimney + 9, 208), (chimney + 12, y)), shade
+            ((chimney - 9, y), (chimney - 6, 208), (chimney + 9, 208), (chimney + 12, y)), brick
         )
     )
     scene.add(rect(chimney - 8, 222, 18, 12, p.accent))

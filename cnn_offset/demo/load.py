@@ -111,7 +111,7 @@ def _served(demo: Demo, registries: Mapping[str, Any]) -> Demo:
 def _store_pictures(files: AbstractFileSystem, activities: Sequence[DemoActivity]) -> None:
     files.makedirs("pictures", exist_ok=True)
     for each in activities:
-        files.pipe_file(picture_path(each), draw(each.technology, each.slug).encode())
+        files.pipe_file(picture_path(each), draw(each.motif or each.technology, each.slug).encode())
 
 
 def picture_path(activity: DemoActivity) -> str:

@@ -1,4 +1,4 @@
-"""Pictures for the demo activities, drawn from nothing but a technology and a seed."""
+"""Pictures for the demo activities, drawn from nothing but a motif and a seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
-from cnn_offset.demo import country_motifs, energy_motifs, town_motifs
+from cnn_offset.demo import country_motifs, energy_motifs, town_motifs, village_motifs
 from cnn_offset.demo.scenery import DAY, DUSK, Scene
 
 MOTIFS: Final[Mapping[str, Callable[[Scene], None]]] = {
@@ -23,19 +23,24 @@ MOTIFS: Final[Mapping[str, Callable[[Scene], None]]] = {
     "n2o": town_motifs.n2o,
     "transport": town_motifs.transport,
     "water": country_motifs.water,
+    "stream_hydro": village_motifs.stream_hydro,
+    "rooftop_solar": village_motifs.rooftop_solar,
+    "brick_kilns": village_motifs.brick_kilns,
+    "warm_gers": village_motifs.warm_gers,
 }
-"""One composition for each technology of the demo."""
+"""A composition for each technology of the demo, and some for special cases of them."""
+_EVENING: Final = {"energy_efficiency", "warm_gers"}
 
 
-def draw(technology: str, seed: str) -> str:
-    """Return an SVG of 800 by 600; the same technology and seed give the same picture.
+def draw(motif: str, seed: str) -> str:
+    """Return an SVG of 800 by 600; the same motif and seed give the same picture.
 
     Raises:
-        KeyError: no composition for ``technology``.
+        KeyError: there is no such motif.
 
     """
-    motif = MOTIFS[technology]
-    chance = Random(f"{technology}:{seed}")
-    scene = Scene(chance, chance.choice(DUSK if technology == "energy_efficiency" else DAY))
-    motif(scene)
+    compose = MOTIFS[motif]
+    chance = Random(f"{motif}:{seed}")
+    scene = Scene(chance, chance.choice(DUSK if motif in _EVENING else DAY))
+    compose(scene)
     return scene.svg()

@@ -105,6 +105,8 @@ class DemoActivity(_Data):
     description: Texts
     picture_alt: Texts
     labels: Texts = Texts()
+    motif: str = ""
+    """The picture's composition, where the technology's own does not fit."""
     blocks: Sequence[DemoBlock]
 
     def block_ref(self, index: int) -> str:
