@@ -18,7 +18,7 @@ from flask import url_for
 from flask_babel import force_locale, gettext
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy import case, or_, select, update
 
@@ -317,3 +317,12 @@ def run(table: str, row_id: int) -> None:
     """Do one row's work if it is due; what RQ calls."""
     do(table, row_id, due_only=True)
 
+
+
+def follow_bell(redis_url: str) -> None:
+    """Work for RQ until told to stop. The caller has pushed the application context."""
+    connection = Redis.from_url(redis_url)
+    worker = Worker(
+        [_queue(redis_url)], connection=connection, serializer=JSONSerializer, log_job_description=False
+    )
+    worker.work(logging_level="WARNING")

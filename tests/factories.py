@@ -17,10 +17,11 @@ PAYPAL_ACCOUNT = {"merchant_id": "ABCDEFGHJKLM2"}
 STRIPE_ACCOUNT = {"account": "acct_1Demo"}
 BANK_ACCOUNT = {
     "holder": "Example Wind Power Ltd",
-    "iban": "DE89370400440532013000",
+    "account": "DE89370400440532013000",
     "bic": "COBADEFFXXX",
-    "bank": "Commerzbank",
-    "currency": "EUR",
+    "bank_name": "Commerzbank",
+    "bank_address": "Frankfurt am Main",
+    "currency": "USD",
 }
 
 

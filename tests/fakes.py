@@ -1,0 +1,188 @@
+"""Plug-ins in memory, for stories in which the outside misbehaves to order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.units import SerialRange
+from cnn_offset.plugins.errors import ForgedError, OutcomeUnknownError, PluginError
+from cnn_offset.plugins.payments.base import (
+    Delivery,
+    Notice,
+    Payee,
+    PaymentRequest,
+    ProcessorPlugin,
+    Redirect,
+)
+from cnn_offset.plugins.registries.base import (
+    BlockReport,
+    CancellationReport,
+    CancellationRequest,
+    RegistryConnector,
+    ReportStatus,
+)
+from cnn_offset.plugins.settings import PluginSettings
+
+DONE = FactStatus.DONE
+
+
+class FakePay(ProcessorPlugin):
+    """A processor in memory. ``facts`` holds what it will say, by its own reference."""
+
+    id = "paypal"
+    title = "Fake"
+    account_fields = ()
+    has_webhook = True
+    slowest = timedelta(days=10)
+    due_within = timedelta(days=3)
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__(PluginSettings())
+        self.clock = clock
+        self.requests: dict[str, PaymentRequest] = {}
+        self.facts: dict[str, list[Fact]] = {}
+        self.closed: set[str] = set()
+        self.approved: set[str] = set()
+        self.captures: list[str] = []
+        self.failures: list[PluginError] = []
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def payee_account(self, payee: Payee) -> str:
+        return payee["merchant_id"]
+
+    def start(self, request: PaymentRequest) -> Redirect:
+        self._fail()
+        ref = f"R-{request.key}"
+        self.requests[ref] = request
+        return Redirect(ref, f"http://pay.test/{ref}")
+
+    def pay(self, ref: str, amount: Money | None = None, /, **changes: object) -> None:
+        request = self.requests[ref]
+        fact = Fact(
+            FactKind.PAYMENT,
+            f"cap-{ref}-{len(self.facts.get(ref, ()))}",
+            DONE,
+            amount or request.amount,
+            self.payee_account(request.payee),
+            self.clock(),
+        )
+        self.facts.setdefault(ref, []).append(replace(fact, **changes))  # type: ignore[arg-type]
+
+    def fetch(
+        self, payee: Payee, processor_ref: str, *, key: str, may_capture: bool
+    ) -> Sequence[Fact]:
+        self._fail()
+        if processor_ref in self.approved and may_capture and not self.facts.get(processor_ref):
+            self.captures.append(processor_ref)
+            self.pay(processor_ref)
+        if processor_ref in self.closed and not self.facts.get(processor_ref):
+            return [
+                Fact(FactKind.PAYMENT, processor_ref, FactStatus.ABANDONED, None, None, self.clock())
+            ]
+        return list(self.facts.get(processor_ref, ()))
+
+    def abandon(self, payee: Payee, processor_ref: str, *, key: str) -> Sequence[Fact]:
+        self._fail()
+        if not self.facts.get(processor_ref):
+            self.closed.add(processor_ref)
+        return self.fetch(payee, processor_ref, key=key, may_capture=False)
+
+    def read_webhook(self, delivery: Delivery) -> Notice:
+        if delivery.headers.get("x-signature") != "good":
+            raise ForgedError("no signature")
+        event_id, _, ref = delivery.body.decode().partition(" ")
+        return Notice(event_id, [ref])
+
+
+@dataclass
+class _Entry:
+    request: CancellationRequest
+    report: CancellationReport
+
+
+@dataclass
+class FakeRegistry(RegistryConnector):
+    """A registry in memory with one endless block. ``faults`` are taken one a call to cancel:
+    ``before``, ``after``, ``refuse``, ``fewer``, ``other``, ``accept``."""
+
+    clock: Callable[[], datetime]
+    serials: Callable[[str], SerialRange]
+    """The whole range of a block, by its reference."""
+    safe: bool = True
+    faults: list[str] = field(default_factory=list)
+    blind: int = 0
+    """So many look-ups answer that the key is not known."""
+    entries: list[_Entry] = field(default_factory=list)
+    next_free: dict[str, int] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+
+    id = "cdm"
+    title = "Fake registry"
+
+    @property
+    def deduplicates(self) -> bool:
+        return self.safe
+
+    @property
+    def settle(self) -> timedelta:
+        return timedelta(minutes=30)
+
+    def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
+        return iter(())
+
+    def units(self) -> int:
+        return sum(each.request.quantity for each in self.entries)
+
+    def cancel(self, request: CancellationRequest) -> CancellationReport:
+        self.sent.append(request.key)
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "before":
+            raise OutcomeUnknownError("time-out")
+        if fault == "refuse":
+            return CancellationReport(ReportStatus.REFUSED, self.clock(), reason="no")
+        known = self._known(request.key)
+        if known is None or not self.safe:
+            known = self._act(request, fault)
+        if fault == "after":
+            raise OutcomeUnknownError("time-out")
+        if fault == "accept":
+            return CancellationReport(ReportStatus.ACCEPTED, self.clock())
+        return known.report
+
+    def _act(self, request: CancellationRequest, fault: str) -> _Entry:
+        block = self.serials(request.block_ref)
+        first = self.next_free.get(request.block_ref, block.first)
+        last = first + request.quantity - 1 - (fault == "fewer")
+        if fault == "other":
+            first, last = block.last + 1, block.last + request.quantity
+        else:
+            self.next_free[request.block_ref] = last + 1
+        report = CancellationReport(
+            ReportStatus.CONFIRMED,
+            self.clock(),
+            registry_ref=f"T-{len(self.entries) + 1}",
+            ranges=[SerialRange(block.series, first, last, f"{block.series}-{first}", f"{block.series}-{last}")],
+            completed_at=self.clock(),
+        )
+        entry = _Entry(request, report)
+        self.entries.append(entry)
+        return entry
+
+    def _known(self, key: str) -> _Entry | None:
+        return next((each for each in self.entries if each.request.key == key), None)
+
+    def fetch(self, key: str) -> CancellationReport:
+        if self.blind:
+            self.blind -= 1
+            return CancellationReport(ReportStatus.NOT_KNOWN, self.clock())
+        known = self._known(key)
+        if known is None:
+            return CancellationReport(ReportStatus.NOT_KNOWN, self.clock())
+        return replace(known.report, registry_time=self.clock())
