@@ -96,9 +96,10 @@ class Book:
 
         """
         with self.state.transaction():
-            return [self._issue(each) for each in wanted]
+            known = self.blocks()
+            return [self._issue(each, known) for each in wanted]
 
-    def _issue(self, wanted: Document) -> Document:
+    def _issue(self, wanted: Document, blocks: list[Document]) -> Document:
         try:
             ref = wanted.get("block_ref") or f"B{self.state.number(self._blocks):06d}"
             known = self.state.get(self._blocks, ref)
@@ -110,7 +111,7 @@ class Book:
             end = date.fromisoformat(wanted["monitoring_end"])
             party, activity = wanted["party"], str(wanted["activity"])
             series = party if self.name == "cdm" else f"{party}-{activity}"
-            first = int(wanted.get("first") or self._next_number(series))
+            first = int(wanted.get("first") or _next_number(series, blocks))
             last = first + int(wanted["quantity"]) - 1
             block: Document = {
                 "block_ref": ref,
@@ -143,15 +144,12 @@ class Book:
             raise ValueError(f"block {ref}: {self.name} has no unit type {block['unit_type']}")
         if self.name == "cdm" and not re.fullmatch(r"[1-9]\d*", activity):
             raise ValueError(f"block {ref}: a CDM activity is a number")
-        for other in self.blocks():
+        for other in blocks:
             if other["series"] == series and first <= other["last"] and other["first"] <= last:
                 raise ValueError(f"block {ref} overlaps {other['block_ref']}")
-        self.state.put(self._blocks, ref, block, part=block["account"])
+        self._keep(block)
+        blocks.append(block)
         return block
-
-    def _next_number(self, series: str) -> int:
-        ends = [each["last"] for each in self.blocks() if each["series"] == series]
-        return max(ends, default=zlib.crc32(series.encode()) % 90_000_000) + 1
 
     def change_block(self, ref: str, values: Document) -> Document:
         """Set ``eligible``, or let another channel ``take`` the next so many units."""
@@ -350,6 +348,11 @@ class Book:
 def held(block: Document) -> int:
     """Count the units of a block that are still in the account."""
     return sum(last - first + 1 for first, last in _free(block))
+
+
+def _next_number(series: str, blocks: list[Document]) -> int:
+    ends = [each["last"] for each in blocks if each["series"] == series]
+    return max(ends, default=zlib.crc32(series.encode()) % 90_000_000) + 1
 
 
 def _free(block: Document) -> list[Span]:

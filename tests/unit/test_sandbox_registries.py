@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -322,3 +324,30 @@ def test_books_are_public_pages(client: FlaskClient) -> None:
     assert "BR-5-1001-1-1-0-8" in page
     assert "&lt;i&gt;Łódź&lt;/i&gt;" in page
     assert client.get("/registries/none/").status_code == 404
+
+
+# At the same moment
+
+
+def at_once(client: FlaskClient, keys: list[str]) -> list[int]:
+    client.post("/control/registries/cdm/blocks", json=[BLOCK])
+    start = threading.Barrier(len(keys))
+
+    def ask(key: str) -> int:
+        start.wait()
+        return int(cancel(client.application.test_client(), clientReference=key).status_code)
+
+    with ThreadPoolExecutor(len(keys)) as pool:
+        return list(pool.map(ask, keys))
+
+
+def test_equal_keys_at_once_cancel_once(client: FlaskClient) -> None:
+    answers = at_once(client, ["k"] * 8)
+    assert sorted(answers) == [200] * 7 + [201]
+    assert client.get("/registries/cdm/audit").json["units"] == {"k": 5}
+
+
+def test_many_at_once_never_oversell(client: FlaskClient) -> None:
+    answers = at_once(client, [f"k{number}" for number in range(24)])
+    assert sorted(answers) == [201] * 20 + [422] * 4
+    assert sum(client.get("/registries/cdm/audit").json["units"].values()) == 100
