@@ -24,7 +24,9 @@ ENGLISH = re.compile(
     re.IGNORECASE,
 )
 """Words that no French or Spanish sentence of ours has."""
-NEVER = re.compile(r"\b(offset\w*|carbon credits?|carbon tokens?|carbon neutral\w*)\b", re.IGNORECASE)
+NEVER = re.compile(
+    r"\b(offset\w*|carbon credits?|carbon tokens?|carbon neutral\w*)\b", re.IGNORECASE
+)
 
 
 class Page(HTMLParser):
