@@ -4,7 +4,7 @@ from cnn_offset.models.base import Model
 from cnn_offset.models.cancelling import Cancellation, CancelledRange
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferStatus
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine
-from cnn_offset.models.papers import Attestation, Counter, Event, Message
+from cnn_offset.models.papers import Attestation, Counter, Event, Message, RecordTerm
 from cnn_offset.models.parties import PayoutMethod, Provider, Role, User
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
 
@@ -29,6 +29,7 @@ __all__ = [
     "PaymentFact",
     "PayoutMethod",
     "Provider",
+    "RecordTerm",
     "Role",
     "User",
     "WebhookDelivery",

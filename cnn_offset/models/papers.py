@@ -49,7 +49,7 @@ class Attestation(WorkMixin, Model):
     data: Mapped[dict[str, Any]]
     path: Mapped[str] = mapped_column(default="")
     """In the file store."""
-    sha256: Mapped[str] = mapped_column(String(64), default="")
+    sha256: Mapped[str] = mapped_column(String(64), default="", index=True)
     fulfilled_at: Mapped[datetime]
     issued_at: Mapped[datetime | None]
 
@@ -59,6 +59,21 @@ class Attestation(WorkMixin, Model):
     def number(self) -> str:
         """The number as printed: ``VC000123/2026``."""
         return attestation_number(self.sequence, self.year)
+
+
+class RecordTerm(Model):
+    """One thing an entry of the public record can be found by.
+
+    A word of a published text, a reference, or a filter such as ``host:KE``; only whole
+    terms are looked up, so that finding costs the same however long the record is.
+    """
+
+    __tablename__ = "record_term"
+
+    term: Mapped[str] = mapped_column(String(80), primary_key=True)
+    attestation_id: Mapped[int] = mapped_column(
+        ForeignKey("attestation.id"), primary_key=True, autoincrement=False
+    )
 
 
 class Counter(Model):

@@ -1,0 +1,175 @@
+"""Making and checking attestations: what services.attesting needs of the outside.
+
+The PDF and signature libraries take most of a second to import, so they are imported
+where they are first used: in workers, not when a web process starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from flask import current_app
+
+from cnn_offset.attestations.fonts import unprintable
+from cnn_offset.attestations.keys import SigningKey, development_key, load_key
+from cnn_offset.domain.attestation import AttestationData
+from cnn_offset.extensions import Platform, platform
+from cnn_offset.models import Attestation
+
+
+class AttestationError(Exception):
+    """The attestation cannot be made as it should look; a person must see why."""
+
+
+class UnreadablePdfError(Exception):
+    """What was handed in is no PDF that can be examined."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureReport:
+    """What a PDF's signature says. Without a signature all is empty or False."""
+
+    signer: str = ""
+    signed_at: datetime | None = None
+    """By the signer's clock."""
+    is_ours: bool = False
+    is_intact: bool = False
+    covers_whole: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether we signed exactly this file."""
+        return self.is_ours and self.is_intact and self.covers_whole
+
+
+class PdfIssuer:
+    """Issues attestations as signed PDFs into the platform's file store."""
+
+    def __init__(self, here: Platform, key: SigningKey) -> None:
+        self._here = here
+        self._key = key
+
+    def check_url(self, code: str, locale: str) -> str:
+        """Return the public address that checks the attestation with ``code``."""
+        return public_url("checking.by_code", lang=locale, code=code)
+
+    def registry_title(self, registry_id: str) -> str:
+        """Return the message id that names a registry connection, else its id."""
+        connector = self._here.registries.get(registry_id)
+        return connector.title if connector else registry_id
+
+    def render_and_sign(self, data: AttestationData) -> bytes:
+        """Make the signed PDF.
+
+        Raises:
+            AttestationError: it cannot be made as it should look.
+
+        """
+        from cnn_offset.attestations.render import render
+        from cnn_offset.attestations.signing import sign
+
+        return sign(render(data), self._key)
+
+    def preview(self, data: AttestationData) -> bytes:
+        """Make the PDF of what is not cancelled yet: watermarked and unsigned.
+
+        Raises:
+            AttestationError: it cannot be made as it should look.
+
+        """
+        from cnn_offset.attestations.render import render
+
+        return render(data)
+
+    def store(self, path: str, pdf: bytes) -> None:
+        """Keep the PDF, on the disk and not only in its cache; OSError if there is no room."""
+        files = self._here.files
+        files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with files.open(path, "wb") as file:
+            file.write(pdf)
+            file.flush()
+            try:
+                os.fsync(file.fileno())
+            except (AttributeError, io.UnsupportedOperation):
+                pass  # a store without local files keeps its own promises
+
+    def discard(self, path: str) -> None:
+        """Remove a PDF that nothing refers to, if it is there."""
+        try:
+            self._here.files.rm_file(path)
+        except FileNotFoundError:
+            pass
+
+
+def signing_key() -> SigningKey:
+    """Return the configured key; without one, the development key of the instance folder.
+
+    Raises:
+        ConfigError: the configured one cannot be used.
+
+    """
+    here = platform()
+    found: SigningKey | None = current_app.extensions.get("cnn_offset.signing_key")
+    if found is None:
+        if here.settings.SIGNING_KEY:
+            found = load_key(Path(here.settings.SIGNING_KEY), here.settings.SIGNING_KEY_PASSWORD)
+        else:
+            found = development_key(Path(current_app.instance_path), now=here.clock())
+        current_app.extensions["cnn_offset.signing_key"] = found
+    return found
+
+
+def issuer() -> PdfIssuer:
+    """Return what issues attestations for the current application."""
+    return PdfIssuer(platform(), signing_key())
+
+
+def stored_pdf(attestation: Attestation) -> bytes:
+    """Read an issued attestation's PDF.
+
+    Raises:
+        OSError: the file store does not give it.
+        AttestationError: it is not what was stored.
+
+    """
+    pdf: bytes = platform().files.cat_file(attestation.path)
+    if hashlib.sha256(pdf).hexdigest() != attestation.sha256:
+        raise AttestationError(f"{attestation.path} is not what was issued")
+    return pdf
+
+
+def examine(pdf: bytes) -> SignatureReport:
+    """Say who signed ``pdf`` and whether it is unchanged.
+
+    Raises:
+        UnreadablePdfError: it is no PDF, is encrypted or broken.
+
+    """
+    from cnn_offset.attestations import signing
+
+    return signing.examine(pdf, signing_key().believed)
+
+
+def public_url(endpoint: str, **values: object) -> str:
+    """Return the address of a page on the public site, in a request or out of one."""
+    path = current_app.url_map.bind("").build(endpoint, values)
+    return platform().settings.PUBLIC_URL.rstrip("/") + path
+
+
+__all__ = [
+    "AttestationError",
+    "PdfIssuer",
+    "SignatureReport",
+    "UnreadablePdfError",
+    "examine",
+    "issuer",
+    "public_url",
+    "signing_key",
+    "stored_pdf",
+    "unprintable",
+]

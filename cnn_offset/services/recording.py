@@ -1,0 +1,260 @@
+"""The public record of cancellations: entering, finding and reading.
+
+Every look-up is by a whole term in one index, newest first, so a page of the record costs
+the same however long it grows.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session, aliased, joinedload
+
+from cnn_offset.domain.attestation import AttestationData
+from cnn_offset.domain.reference import parse_attestation_number
+from cnn_offset.domain.status import AttestationStatus
+from cnn_offset.domain.units import CerSerial, SerialError, UnitType
+from cnn_offset.models import (
+    Attestation,
+    Cancellation,
+    CancelledRange,
+    Order,
+    RecordTerm,
+)
+from cnn_offset.services import NotFoundError
+
+PAGE: Final = 25
+MAX_WORDS: Final = 6
+"""Further words of a search are not looked at; the page says what was."""
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordQuery:
+    """What a reader of the record looks for; empty parts do not narrow."""
+
+    text: str = ""
+    unit_type: str = ""
+    host: str = ""
+    registry_id: str = ""
+    year: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEntry:
+    """One cancellation as the public may see it."""
+
+    sequence: int
+    year: int
+    attestation_id: int
+    data: AttestationData
+    beneficiary: str
+    """Empty if not published."""
+    reason: str
+    """Empty if not published."""
+    purchaser_kind: str
+    """``person`` or ``company``: what to say instead of a name."""
+    sha256: str
+    check_code: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Some entries, newest first, and where older ones begin."""
+
+    entries: list[RecordEntry]
+    before: int | None
+    """Give this to the next call for older entries; None if there are none."""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of ``text`` as the index keeps them: without case and accents."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    return [word[:60] for word in _WORD.findall(bare)]
+
+
+def index_terms(session: Session, row: Attestation, data: AttestationData) -> None:
+    """Enter an issued attestation in the index, in the transaction that issues it."""
+    terms = {f"year:{row.year}"}
+    for line in data.lines:
+        terms |= {
+            f"type:{line.unit_type.value}",
+            f"host:{line.host_party}",
+            f"registry:{line.registry_id}",
+        }
+        terms |= _word_terms(line.activity_title.values())
+        terms |= _word_terms([line.activity_ref, line.registry_ref])
+        for each in line.ranges:
+            terms |= {f"serial:{each.first.casefold()[:70]}", f"serial:{each.last.casefold()[:70]}"}
+    if row.order.publish_name:
+        terms |= _word_terms([data.beneficiary])
+    session.add_all(RecordTerm(term=term, attestation_id=row.id) for term in sorted(terms))
+
+
+def _word_terms(texts: Iterable[str]) -> set[str]:
+    return {f"word:{word}" for text in texts for word in words(text)}
+
+
+def find_entries(
+    session: Session,
+    query: RecordQuery,
+    *,
+    registry_ids: Collection[str],
+    before: int | None = None,
+    limit: int = PAGE,
+) -> RecordPage:
+    """Return the newest entries that match ``query``, older than ``before`` if given.
+
+    Args:
+        session: any.
+        query: all its parts must match. Its text is an attestation's number, a serial
+            number, or whole words of beneficiary (where published), project or references.
+        registry_ids: where a serial number is looked for.
+        before: an id from an earlier page.
+        limit: how many at most.
+
+    """
+    text = query.text.strip()
+    statement = (
+        select(Attestation)
+        .where(Attestation.status == AttestationStatus.ISSUED)
+        .options(joinedload(Attestation.order))
+    )
+    terms = _filter_terms(query)
+    number = parse_attestation_number(text)
+    serial_owner = None if number else _owner_of_serial(session, text, registry_ids)
+    if number:
+        statement = statement.where(
+            Attestation.sequence == number[0], Attestation.year == number[1]
+        )
+    elif serial_owner is not None:
+        statement = statement.where(Attestation.order_id == serial_owner)
+    elif text:
+        found = words(text)[:MAX_WORDS]
+        if not found:
+            return RecordPage([], None)
+        serial = f"serial:{text.casefold()[:70]}"
+        if len(found) > 1 and _known(session, serial):
+            terms.insert(0, serial)
+        else:
+            terms = [f"word:{word}" for word in dict.fromkeys(found)] + terms
+    newest = Attestation.id
+    for at, term in enumerate(terms):
+        each = aliased(RecordTerm)
+        if at == 0:
+            # The first term drives: its entries are read in order, the others probed.
+            statement = statement.join(each, each.attestation_id == Attestation.id)
+            statement = statement.where(each.term == term)
+            newest = each.attestation_id
+        else:
+            statement = statement.where(
+                exists().where(each.term == term, each.attestation_id == Attestation.id)
+            )
+    if before is not None:
+        statement = statement.where(newest < before)
+    rows = session.scalars(statement.order_by(newest.desc()).limit(limit + 1)).all()
+    more = rows[limit - 1].id if len(rows) > limit else None
+    return RecordPage([entry_of(row) for row in rows[:limit]], more)
+
+
+def _filter_terms(query: RecordQuery) -> list[str]:
+    """Write the filters as terms, the one that likely matches fewest first."""
+    known_type = query.unit_type if query.unit_type in set(UnitType) else ""
+    chosen = {
+        "host": query.host,
+        "year": query.year,
+        "type": known_type,
+        "registry": query.registry_id,
+    }
+    return [f"{name}:{value}"[:80] for name, value in chosen.items() if value]
+
+
+def _known(session: Session, term: str) -> bool:
+    return bool(session.scalar(select(exists().where(RecordTerm.term == term))))
+
+
+def _owner_of_serial(session: Session, text: str, registry_ids: Collection[str]) -> int | None:
+    """Return the order for which the CER with serial number ``text`` was cancelled.
+
+    No two ranges overlap, so the first that ends at or after the number is the only one
+    that can hold it. Serial numbers of other units are opaque: of those only the first and
+    last of a range are found, as terms.
+    """
+    try:
+        serial = CerSerial.parse("".join(text.split()).upper())
+    except SerialError:
+        return None
+    for registry_id in registry_ids:
+        row = session.scalar(
+            select(CancelledRange)
+            .where(
+                CancelledRange.registry_id == registry_id,
+                CancelledRange.series == serial.party,
+                CancelledRange.last >= serial.number,
+            )
+            .order_by(CancelledRange.last)
+            .limit(1)
+        )
+        if row is not None and row.first <= serial.number:
+            owner = session.get_one(Cancellation, row.cancellation_id).order_id
+            return owner
+    return None
+
+
+def entry(session: Session, sequence: int, year: int) -> RecordEntry:
+    """Return one entry of the record.
+
+    Raises:
+        NotFoundError: there is none of that number, or its PDF is not issued yet.
+
+    """
+    row = session.scalar(
+        select(Attestation).where(
+            Attestation.sequence == sequence,
+            Attestation.year == year,
+            Attestation.status == AttestationStatus.ISSUED,
+        )
+    )
+    if row is None:
+        raise NotFoundError(f"{sequence}/{year}")
+    return entry_of(row)
+
+
+def entry_of(row: Attestation) -> RecordEntry:
+    """Return what the public may see of an issued attestation."""
+    order: Order = row.order
+    data = AttestationData.from_json(row.data)
+    return RecordEntry(
+        sequence=row.sequence,
+        year=row.year,
+        attestation_id=row.id,
+        data=data,
+        beneficiary=data.beneficiary if order.publish_name else "",
+        reason=data.reason if order.publish_reason else "",
+        purchaser_kind=order.purchaser_kind,
+        sha256=row.sha256,
+        check_code=row.check_code,
+    )
+
+
+def by_check_code(session: Session, code: str) -> RecordEntry | None:
+    """Return the entry whose attestation carries ``code`` in its QR code, if any."""
+    row = session.scalar(select(Attestation).where(Attestation.check_code == code))
+    return entry_of(row) if row and row.status is AttestationStatus.ISSUED else None
+
+
+def by_sha256(session: Session, sha256: str) -> RecordEntry | None:
+    """Return the entry whose PDF has this hash, if any."""
+    row = session.scalar(select(Attestation).where(Attestation.sha256 == sha256))
+    return entry_of(row) if row and row.status is AttestationStatus.ISSUED else None
+
+
+def first_year(session: Session) -> int | None:
+    """Return the year of the oldest entry, None while the record is empty."""
+    return session.scalar(select(Attestation.year).order_by(Attestation.id).limit(1))
