@@ -169,9 +169,11 @@ def methane_avoidance(scene: Scene) -> None:
         stroke(f"M{n(bx + 68)} 394l54 60m0 -60l-54 60", p.accent, 4),
     )
     cover = mix(p.light, p.water, chance.uniform(0.15, 0.6))
-    for i in range(chance.choice((2, 3))):
+    count = chance.choice((2, 3))
+    for i in range(count):
         x, r = 110 + i * 142 + chance.uniform(-10, 10), 62
         y = yard(x) + 30
+        pipe = 46 if i + 1 < count else bx - x - r
         scene.add(
             path(
                 f"M{n(x - r)} {n(y - 42)}a{r} 54 0 0 1 {2 * r} 0Z",
@@ -187,7 +189,7 @@ def methane_avoidance(scene: Scene) -> None:
         )
         tank = mix(p.mid, p.light, 0.35)
         scene.add(rect(x - r, y - 44, 2 * r, 46, scene.gradient(tank, mix(tank, p.deep, 0.3)), 3))
-        scene.add(stroke(f"M{n(x + r)} {n(y - 14)}h46", p.accent, 7))
+        scene.add(stroke(f"M{n(x + r)} {n(y - 14)}h{n(pipe)}", p.accent, 7))
     scene.hill(scene.line(508, 8, 1), mix(p.ground, p.near, 0.5), p.ground)
     rails = "".join(f"M{x} 540v-34" for x in range(20, 800, 76))
     scene.add(stroke(rails + "M-5 515H805M-5 528H805", mix(p.light, p.ground, 0.25), 4))

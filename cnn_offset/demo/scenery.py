@@ -136,14 +136,6 @@ class Scene:
         """Fill the sky: light, a sun or moon with its glow, clouds, birds."""
         p, chance = self.palette, self.chance
         self.add(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{self.gradient(p.sky, p.haze)}"/>')
-        x = chance.uniform(130, 670)
-        y = 300 * sun_height + chance.uniform(-30, 30)
-        r = chance.uniform(34, 50)
-        self.add(
-            circle(x, y, r * 3.4, p.sun, 'opacity=".14"'),
-            circle(x, y, r * 2.1, p.sun, 'opacity=".2"'),
-            circle(x, y, r, p.sun),
-        )
         if stars:
             self.add(
                 *(
@@ -157,6 +149,15 @@ class Scene:
                     for _ in range(26)
                 )
             )
+        x = chance.uniform(130, 670)
+        y = 300 * sun_height + chance.uniform(-30, 30)
+        r = chance.uniform(34, 50)
+        self.add(
+            circle(x, y, r * 3.4, p.sun, 'opacity=".14"'),
+            circle(x, y, r * 2.1, p.sun, 'opacity=".2"'),
+            circle(x, y, r, p.sun),
+        )
+        if stars:
             return
         for _ in range(chance.randint(2, 4)):
             self.cloud(chance.uniform(20, 700), chance.uniform(40, 190))

@@ -108,7 +108,7 @@ def transport(scene: Scene) -> None:
             )
             scene.stamp(cabin, x, y, 1)
     scene.grove(chance.choice(("palm", "round")), lambda _: 452, 9, 0.95, tone=0.2)
-    road = mix(p.deep, p.far, 0.28)
+    road = mix(mix(p.deep, p.far, 0.28), "#53585f", 0.6)
     scene.add(
         rect(0, 448, WIDTH, 152, scene.gradient(mix(road, p.haze, 0.12), road)),
         rect(0, 446, WIDTH, 8, p.light),
