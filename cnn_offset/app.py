@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import tomllib
 from flask import Flask
@@ -14,7 +15,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.dirfs import DirFileSystem
 
-from cnn_offset import i18n, jobs, web
+from cnn_offset import accounts, i18n, jobs, web
 from cnn_offset.blueprints import register_blueprints
 from cnn_offset.config import ConfigError, Settings, kept_secret, read_settings
 from cnn_offset.extensions import (
@@ -69,6 +70,8 @@ def create_app(
     app.config.update(
         SECRET_KEY=chosen.SECRET_KEY or kept_secret(instance / "secret_key"),
         SQLALCHEMY_DATABASE_URI=database.replace("postgresql://", "postgresql+psycopg://", 1),
+        # Addresses are made out of requests as well: in mails, attestations, jobs.
+        SERVER_NAME=urlsplit(chosen.PUBLIC_URL).netloc,
         SESSION_COOKIE_SECURE=secure,
         SESSION_COOKIE_NAME="__Host-session" if secure else "session",
         RATELIMIT_ENABLED=chosen.RATE_LIMITS,
@@ -89,6 +92,7 @@ def create_app(
     babel.init_app(app, locale_selector=i18n.select_locale)
     csrf.init_app(app)
     limiter.init_app(app)
+    accounts.init_app(app)
     i18n.init_app(app)
     web.init_app(app, platform)
     register_blueprints(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, abort, current_app, redirect, request, url_for
+from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -41,8 +41,19 @@ def _only(allowed: object) -> None:
         abort(404)
 
 
+def private(response: Response) -> Response:
+    """Keep a page out of every cache: somebody else may use the computer next."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
 def guarded(blueprint: Blueprint, guard: Guard) -> Blueprint:
-    """Put ``guard`` in front of every view of ``blueprint`` and say so on it."""
+    """Put ``guard`` in front of every view of ``blueprint`` and say so on it.
+
+    Pages that are not for everybody are never cached.
+    """
     blueprint.before_request(guard)
+    if guard is not public:
+        blueprint.after_request(private)
     blueprint.guard = guard  # type: ignore[attr-defined]
     return blueprint

@@ -6,18 +6,28 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
-from flask import Flask, g, has_request_context, request, url_for
+from flask import Flask, current_app, g, has_request_context, request, url_for
 from flask_babel import get_locale, gettext
+from werkzeug.exceptions import HTTPException
 
 from cnn_offset.domain.money import Money
-from cnn_offset.domain.units import UnitType
+from cnn_offset.domain.payment import Verdict
+from cnn_offset.domain.status import (
+    AttestationStatus,
+    CancellationStatus,
+    MessageStatus,
+    OrderStatus,
+    PaymentStatus,
+)
 from cnn_offset.domain.text import N_
+from cnn_offset.domain.units import UnitType
 
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "fr": "Français", "es": "Español"}
 # UN style writes day, month, year; Babel's plain "en" is American.
@@ -30,6 +40,62 @@ UNIT_LABELS: Final[Mapping[UnitType, str]] = {
     UnitType.A64ER_AUTHORISED: N_("A6.4ER, authorised"),
     UnitType.A64ER_CONTRIBUTION: N_("A6.4ER, mitigation contribution"),
 }
+
+STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
+    OrderStatus: {
+        OrderStatus.PLACED: N_("Waiting for payment"),
+        OrderStatus.PAID: N_("Paid"),
+        OrderStatus.FULFILLED: N_("Fulfilled"),
+        OrderStatus.LAPSED: N_("Lapsed"),
+        OrderStatus.WITHDRAWN: N_("Withdrawn"),
+        OrderStatus.IN_REVIEW: N_("In review"),
+        OrderStatus.REFUND_DUE: N_("Refund due"),
+        OrderStatus.REFUNDED: N_("Refunded"),
+    },
+    PaymentStatus: {
+        PaymentStatus.CREATED: N_("Being opened"),
+        PaymentStatus.AWAITING_PAYER: N_("Waiting for the payer"),
+        PaymentStatus.PROCESSING: N_("Being processed"),
+        PaymentStatus.SUCCEEDED: N_("Succeeded"),
+        PaymentStatus.FAILED: N_("Failed"),
+        PaymentStatus.ABANDONED: N_("Abandoned"),
+        PaymentStatus.IN_REVIEW: N_("In review"),
+        PaymentStatus.REFUNDED: N_("Refunded"),
+        PaymentStatus.DISPUTED: N_("Disputed"),
+    },
+    CancellationStatus: {
+        CancellationStatus.QUEUED: N_("Queued"),
+        CancellationStatus.SUBMITTED: N_("Sent to the registry"),
+        CancellationStatus.UNKNOWN: N_("No answer yet"),
+        CancellationStatus.CONFIRMED: N_("Confirmed by the registry"),
+        CancellationStatus.REJECTED: N_("Refused by the registry"),
+        CancellationStatus.MISMATCHED: N_("Not as ordered"),
+    },
+    MessageStatus: {
+        MessageStatus.QUEUED: N_("Queued"),
+        MessageStatus.SENT: N_("Sent"),
+        MessageStatus.FAILED: N_("Failed"),
+    },
+    AttestationStatus: {
+        AttestationStatus.QUEUED: N_("Queued"),
+        AttestationStatus.ISSUED: N_("Issued"),
+    },
+    Verdict: {
+        Verdict.NOTHING_YET: N_("Nothing yet"),
+        Verdict.FAILED: N_("Nothing came"),
+        Verdict.EXACT: N_("Exactly what was due"),
+        Verdict.SHORT: N_("Too little"),
+        Verdict.OVER: N_("Too much"),
+        Verdict.WRONG_CURRENCY: N_("Wrong currency"),
+        Verdict.WRONG_PAYEE: N_("Wrong payee"),
+        Verdict.UNCLEAR: N_("Unclear"),
+    },
+}
+
+
+def status_text(status: StrEnum) -> str:
+    """Return the word for a status or a verdict in the reader's language."""
+    return str(gettext(STATUS_LABELS[type(status)][status]))
 
 
 def select_locale() -> str:
@@ -111,28 +177,42 @@ def countries(lang: str) -> list[tuple[str, str]]:
     names = [
         (code, name)
         for code, name in _FORMATS[lang].territories.items()
-        if len(code) == 2 and code.isalpha() and code not in {"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO"}
+        if len(code) == 2
+        and code.isalpha()
+        and code not in {"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO"}
     ]
-    return sorted(names, key=lambda pair: _sort_key(pair[1]))
+    return sorted(names, key=lambda pair: sort_key(pair[1]))
 
 
-def _sort_key(name: str) -> str:
-    return "".join(
-        sign for sign in unicodedata.normalize("NFD", name.casefold()) if sign.isalnum()
-    )
+def sort_key(name: str) -> str:
+    """Return what names are ordered by: letters without accents, case set aside."""
+    return "".join(sign for sign in unicodedata.normalize("NFD", name.casefold()) if sign.isalnum())
 
 
 def lang_urls() -> list[tuple[str, str, str]]:
     """Return (code, own name, address of this page) for each language."""
-    endpoint, arguments = "home.index", {}
-    if request.endpoint and "lang" in g and request.method == "GET":
-        endpoint = request.endpoint
-        arguments = {**(request.view_args or {}), **request.args.to_dict(flat=False)}
-        arguments.pop("lang", None)
+    endpoint, arguments = _page_here()
+    arguments.pop("lang", None)
     return [
         (code, name, url_for(endpoint, lang=code, **arguments))
         for code, name in LANGUAGES.items()
     ]
+
+
+def _page_here() -> tuple[str, dict[str, Any]]:
+    """Return endpoint and arguments of the page shown, else of the front page."""
+    if not request.endpoint or "lang" not in g:
+        return "home.index", {}
+    query = request.args.to_dict(flat=False)
+    if request.method == "GET":
+        return request.endpoint, {**(request.view_args or {}), **query}
+    # A form that came back is shown at the address it was sent to.
+    adapter = current_app.create_url_adapter(request)
+    try:
+        endpoint, arguments = adapter.match(method="GET") if adapter else ("home.index", {})
+    except HTTPException:
+        return "home.index", {}
+    return str(endpoint), {**arguments, **query}
 
 
 def init_app(app: Flask) -> None:
@@ -160,6 +240,7 @@ def init_app(app: Flask) -> None:
         day=lambda value: day_text(value, language()),
         moment=lambda value: moment_text(value, language()),
         country=lambda value: country_name(value, language()),
+        status=status_text,
         unit=lambda value: gettext(UNIT_LABELS[UnitType(value)]),
     )
 

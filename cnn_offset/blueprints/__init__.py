@@ -18,6 +18,7 @@ LOCALISED = (
     "orders",
     "record",
     "checking",
+    "security",
     "account",
     "provider",
     "admin",

@@ -1,0 +1,81 @@
+"""What somebody who is logged in finds: the own orders, the password, the way out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_security import current_user, hash_password, verify_password
+from markupsafe import Markup
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from cnn_offset.accounts import normal_password, password_fault, sign_in
+from cnn_offset.extensions import db, limiter, platform, unit_of_work
+from cnn_offset.guards import guarded, signed_in
+from cnn_offset.i18n import day_text, language, money_text, number, status_text
+from cnn_offset.models import Order, User
+from cnn_offset.services import joining
+
+bp = guarded(Blueprint("account", __name__), signed_in)
+PAGE = 50
+
+
+@bp.get("/account")
+def home() -> ResponseReturnValue:
+    """Show the orders placed while logged in, newest first.
+
+    Orders of guests with the same address are not added: their address was never
+    confirmed, and it may have been mistyped.
+    """
+    wanted = select(Order).where(Order.user_id == current_user.id)
+    before = request.args.get("before", type=int)
+    if before:
+        wanted = wanted.where(Order.id < before)
+    found = db.session.scalars(
+        wanted.options(selectinload(Order.lines), selectinload(Order.provider))
+        .order_by(Order.id.desc())
+        .limit(PAGE + 1)
+    ).all()
+    lang = language()
+    rows = [
+        (
+            Markup('<a href="{}">{}</a>').format(
+                url_for("orders.show", token=order.token), order.code
+            ),
+            day_text(order.placed_at.date(), lang),
+            order.provider.name,
+            number(order.quantity, lang),
+            money_text(order.total_minor, order.currency, lang),
+            status_text(order.status),
+        )
+        for order in found[:PAGE]
+    ]
+    older = found[PAGE - 1].id if len(found) > PAGE else None
+    return render_template("account/home.html", rows=rows, older=older)
+
+
+@bp.route("/account/password", methods=["GET", "POST"])
+@limiter.limit("10 per hour", methods=["POST"])
+def password() -> ResponseReturnValue:
+    """Change the password; every other session ends."""
+    if request.method == "GET":
+        return render_template("account/password.html", errors={})
+    errors = {}
+    if not verify_password(normal_password(request.form.get("current", "")), current_user.password):
+        errors["current"] = gettext("This is not your password. Please try again.")
+    wanted = normal_password(request.form.get("password", ""))
+    fault = password_fault(wanted, current_user.email)
+    if fault:
+        errors["password"] = gettext(fault)
+    if errors:
+        return render_template("account/password.html", errors=errors), 422
+    now, user_id, password_hash = platform().clock(), current_user.id, hash_password(wanted)
+    with unit_of_work() as session:
+        user = session.get_one(User, user_id)
+        joining.set_password(
+            session, user, password_hash, by_mail=False, locale=language(), now=now
+        )
+    sign_in(user, now)
+    flash(gettext("Your password is changed."), "success")
+    return redirect(url_for("account.home"))

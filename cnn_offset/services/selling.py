@@ -1,0 +1,131 @@
+"""What a provider's staff sees and types: orders by bank transfer and the money for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from cnn_offset.domain.calendar import add_working_days
+from cnn_offset.domain.money import InexactAmountError, Money
+from cnn_offset.domain.status import OrderStatus
+from cnn_offset.domain.text import N_
+from cnn_offset.models import Order, OrderLine, Payment, PayoutMethod
+from cnn_offset.services import NotFoundError, ServiceError
+
+WORKING_DAYS: Final = 2
+"""Within which a provider sends its bank details (the platform's FAQ for providers)."""
+_SIGNS: Final = {"en": (",", "."), "fr": (" ", ","), "es": (".", ",")}
+"""What groups thousands and what begins the decimals, by language."""
+
+
+def bank_orders(
+    session: Session,
+    provider_id: int,
+    methods: Collection[str],
+    *,
+    open_only: bool,
+    before: int | None = None,
+    limit: int = 50,
+) -> Sequence[Order]:
+    """Return a provider's orders by bank transfer, newest first, with their lines.
+
+    Args:
+        session: any.
+        provider_id: whose; orders of others are never among them.
+        methods: ids of the methods whose money shows only on a bank statement.
+        open_only: only those that wait for money.
+        before: only orders older than this id, for the next page.
+        limit: at most so many.
+
+    """
+    wanted = select(Order).where(Order.provider_id == provider_id, Order.method_id.in_(methods))
+    if open_only:
+        wanted = wanted.where(Order.status == OrderStatus.PLACED)
+    if before is not None:
+        wanted = wanted.where(Order.id < before)
+    return session.scalars(
+        wanted.options(selectinload(Order.lines)).order_by(Order.id.desc()).limit(limit)
+    ).all()
+
+
+def bank_order(session: Session, provider_id: int, methods: Collection[str], code: str) -> Order:
+    """Return one order by bank transfer of a provider.
+
+    Raises:
+        NotFoundError: there is none, or it is another provider's.
+
+    """
+    found = session.scalar(
+        select(Order)
+        .where(Order.code == code, Order.provider_id == provider_id, Order.method_id.in_(methods))
+        .options(selectinload(Order.lines).selectinload(OrderLine.block))
+    )
+    if found is None:
+        raise NotFoundError(code)
+    return found
+
+
+def bank_payment(session: Session, order: Order) -> Payment | None:
+    """Return the payment that money for ``order`` is recorded on; None before it is opened."""
+    return session.scalar(
+        select(Payment)
+        .where(Payment.order_id == order.id, Payment.method_id == order.method_id)
+        .order_by(Payment.id.desc())
+        .options(selectinload(Payment.facts))
+        .limit(1)
+    )
+
+
+def account_of(session: Session, order: Order) -> Mapping[str, Any]:
+    """Return the provider's account that ``order`` is paid to: as frozen, else as it is now."""
+    payment = bank_payment(session, order)
+    if payment is not None:
+        return payment.payee
+    payout = session.scalar(
+        select(PayoutMethod).where(
+            PayoutMethod.provider_id == order.provider_id,
+            PayoutMethod.method_id == order.method_id,
+        )
+    )
+    return payout.account if payout else {}
+
+
+def sends_own_details(account: Mapping[str, Any]) -> bool:
+    """Whether the provider tells the purchaser its bank account itself."""
+    return str(account.get("sends_own_details", "")).strip().casefold() == "yes"
+
+
+def details_due(order: Order) -> datetime:
+    """Return until when a provider is to have sent its bank details."""
+    return add_working_days(order.placed_at, WORKING_DAYS)
+
+
+def read_amount(text: str, currency: str, locale: str) -> Money:
+    """Read an amount as people of a language write it; refuse what could mean two things.
+
+    ``1,234.50`` in English is ``1 234,50`` in French and ``1.234,50`` in Spanish. Groups
+    of thousands may be left out, but those there are must have three digits.
+
+    Raises:
+        ServiceError: the text is no such amount, or finer than the currency.
+
+    """
+    group, point = _SIGNS[locale]
+    plain = re.sub(r"[\u00a0\u202f ]+", " ", text.strip())
+    whole, _, decimals = plain.partition(point)
+    grouped = re.fullmatch(rf"[0-9]{{1,3}}(?:{re.escape(group)}[0-9]{{3}})*|[0-9]+", whole)
+    if grouped and len(plain) <= 18 and (decimals or not plain.endswith(point)):
+        exact = whole.replace(group, "") + (f".{decimals}" if decimals else "")
+        try:
+            return Money.parse(exact, currency)
+        except (InexactAmountError, ValueError):
+            pass
+    example = f"1{group}234{point}50"
+    raise ServiceError(
+        N_("Please enter an amount such as %(example)s, with no currency sign."), example=example
+    )
