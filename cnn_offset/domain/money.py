@@ -61,7 +61,8 @@ class Money:
         if not text.isascii() or not text.lstrip("-").replace(".", "", 1).isdigit():
             raise InexactAmountError(f"{text!r} {currency}")
         try:
-            scaled = Decimal(text).scaleb(exponent(currency))
+            # Written as text, since Decimal's own arithmetic rounds at 28 digits.
+            scaled = Decimal(f"{text}e{exponent(currency)}")
         except InvalidOperation as error:
             raise InexactAmountError(f"{text!r} {currency}") from error
         if scaled != scaled.to_integral_value():
@@ -71,7 +72,7 @@ class Money:
     @property
     def amount(self) -> Decimal:
         """The amount in whole currency, with the currency's own number of decimals."""
-        return Decimal(self.minor).scaleb(-exponent(self.currency))
+        return Decimal(f"{self.minor}e-{exponent(self.currency)}")
 
     def __str__(self) -> str:
         return f"{self.currency} {self.amount:f}"

@@ -116,12 +116,13 @@ _NEWS = frozenset(
 PAYMENT_MOVES: Final[Moves[PaymentStatus]] = {
     P.CREATED: _NEWS | {P.AWAITING_PAYER, P.ABANDONED},
     P.AWAITING_PAYER: _NEWS | {P.ABANDONED},
-    P.PROCESSING: _NEWS - {P.PROCESSING},
+    # Money that was on its way can be called off, and what was strange turn out so.
+    P.PROCESSING: (_NEWS - {P.PROCESSING}) | {P.ABANDONED},
     P.SUCCEEDED: frozenset({P.IN_REVIEW, P.REFUNDED, P.DISPUTED}),
     # A processor may yet report success for what we had given up.
     P.FAILED: _NEWS - {P.FAILED},
     P.ABANDONED: _NEWS,
-    P.IN_REVIEW: _NEWS - {P.IN_REVIEW},
+    P.IN_REVIEW: (_NEWS - {P.IN_REVIEW}) | {P.ABANDONED},
     # Paid once more after it was given back.
     P.REFUNDED: frozenset({P.SUCCEEDED, P.IN_REVIEW, P.DISPUTED}),
     P.DISPUTED: frozenset({P.SUCCEEDED, P.IN_REVIEW, P.REFUNDED}),
