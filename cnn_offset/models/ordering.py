@@ -67,6 +67,11 @@ class CheckoutLine(Model):
     offer: Mapped[Offer] = relationship()
 
     @property
+    def price(self) -> Money:
+        """The price of one unit."""
+        return Money(self.price_minor, self.currency)
+
+    @property
     def total(self) -> Money:
         """Price times quantity, exact."""
         return Money(self.price_minor, self.currency) * self.quantity
@@ -172,3 +177,13 @@ class OrderLine(Model):
     order: Mapped[Order] = relationship(back_populates="lines")
     offer: Mapped[Offer] = relationship()
     block: Mapped[Block] = relationship()
+
+    @property
+    def price(self) -> Money:
+        """The price of one unit."""
+        return Money(self.price_minor, self.order.currency)
+
+    @property
+    def total(self) -> Money:
+        """Price times quantity, exact."""
+        return self.price * self.quantity

@@ -24,6 +24,9 @@ from cnn_offset.services.moves import move
 
 MAX_LINES = 20
 MAX_QUANTITY = 10_000_000
+GONE = N_("This offer is no longer open. Please choose another one.")
+TOO_MANY = N_("Please check out at most 20 offers at a time.")
+NOT_A_NUMBER = N_("Please enter a whole number of tonnes, 1 or more.")
 LONGEST_HOLD = 10
 """Times of ``hold_for`` after which a checkout is not extended any more. WCAG 2.2.1 wants
 ten extensions; without an end a script could hold units for ever."""
@@ -47,13 +50,13 @@ def check_line(
 
     """
     if offer is None or offer.status is not OfferStatus.OPEN or not offer.block.eligible:
-        raise ServiceError(N_("This offer is no longer open. Please choose another one."))
+        raise ServiceError(GONE)
     if dates.phase(now) is not RegistryPhase.OPEN:
         raise ServiceError(
             N_("The registry of these units takes no new orders. Please choose another offer.")
         )
-    if not 1 <= quantity <= MAX_QUANTITY:
-        raise ServiceError(N_("Please enter a whole number of tonnes, 1 or more."))
+    if quantity < 1:
+        raise ServiceError(NOT_A_NUMBER)
     if quantity < offer.min_quantity:
         raise ServiceError(
             N_("The provider's smallest order of these units is %(n)s. Please order more."),
@@ -96,7 +99,7 @@ def start_checkout(
     if not basket:
         raise ServiceError(N_("Your basket is empty."))
     if len(basket) > MAX_LINES:
-        raise ServiceError(N_("Please check out at most 20 offers at a time."))
+        raise ServiceError(TOO_MANY)
     checkout = _claim(session, token, locale=locale, user_id=user_id, now=now)
     before = {line.offer_id: line.quantity for line in checkout.lines}
     checkout.locale = locale
@@ -143,26 +146,36 @@ def _claim(
 ) -> Checkout:
     """Return the open checkout of ``token``, locked, or a new one without lines."""
 
-    def known() -> Checkout | None:
+    def known(link: str) -> Checkout | None:
         return session.scalar(
             select(Checkout)
-            .where(Checkout.token == token)
+            .where(Checkout.token == link)
             .with_for_update()
             .execution_options(populate_existing=True)
         )
 
-    found = known() if token else None
+    found = known(token) if token else None
+    # One that is over names the one that came after it.
+    while found is not None and found.status is not CheckoutStatus.OPEN:
+        later = known(found.details.get("next", ""))
+        if later is None:
+            break
+        found = later
     if found is not None and found.status is CheckoutStatus.OPEN:
         return found
+    lapsed = found is not None and found.status is CheckoutStatus.LAPSED
     fresh = Checkout(
         token=token if token and found is None else secrets.token_urlsafe(32),
         status=CheckoutStatus.OPEN,
         locale=locale,
-        details=dict(found.details) if found and found.status is CheckoutStatus.LAPSED else {},
+        # Who was too slow need not type everything again.
+        details={**found.details} if found and lapsed else {},
         user_id=user_id,
         created_at=now,
         lines=[],
     )
+    if found is not None:
+        found.details = {**found.details, "next": fresh.token}
     if not token:
         session.add(fresh)
         return fresh
@@ -172,7 +185,7 @@ def _claim(
             session.add(fresh)
             session.flush()
     except IntegrityError:
-        first = known()
+        first = known(token)
         if first is None or first.status is not CheckoutStatus.OPEN:
             raise
         return first
@@ -225,9 +238,7 @@ def lapse_checkout(session: Session, checkout_id: int, *, now: datetime) -> date
     checkout = session.get_one(Checkout, checkout_id, populate_existing=True)
     if checkout.status is not CheckoutStatus.OPEN:
         return None
-    if move(
-        session, checkout, CheckoutStatus.LAPSED, actor="clock", why="not completed", now=now
-    ):
+    if move(session, checkout, CheckoutStatus.LAPSED, actor="clock", why="not completed", now=now):
         stock.release(session, ((line.offer_id, line.quantity) for line in checkout.lines))
     return None
 
@@ -315,9 +326,7 @@ def view_basket(
     own: dict[int, int] = {}
     if token:
         held = session.scalar(
-            select(Checkout).where(
-                Checkout.token == token, Checkout.status == CheckoutStatus.OPEN
-            )
+            select(Checkout).where(Checkout.token == token, Checkout.status == CheckoutStatus.OPEN)
         )
         own = {line.offer_id: line.quantity for line in held.lines} if held else {}
     offers = {

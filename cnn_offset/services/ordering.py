@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -42,6 +43,25 @@ class PurchaserDetails:
     publish_reason: bool
     attestation_locale: str
     terms_version: str
+
+
+def clean_email(typed: str) -> str:
+    """Return an address in lower case, so that its orders are found again.
+
+    No mailbox is asked: a wrong one shows by bouncing. Every mail server can take what
+    comes back (no SMTPUTF8).
+
+    Raises:
+        ServiceError: it is no address; line breaks make it none.
+
+    """
+    try:
+        found = validate_email(typed, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError:
+        raise ServiceError(
+            N_("Please enter an e-mail address in the form name@example.org, without spaces.")
+        ) from None
+    return (found.ascii_email or found.normalized).lower()
 
 
 def place_orders(
