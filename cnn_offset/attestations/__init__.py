@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flask import current_app
+from flask import current_app, url_for
 
 from cnn_offset.attestations.fonts import unprintable
 from cnn_offset.attestations.keys import SigningKey, development_key, load_key
@@ -93,17 +94,14 @@ class PdfIssuer:
         with files.open(path, "wb") as file:
             file.write(pdf)
             file.flush()
-            try:
+            # A store without local files keeps its own promises.
+            with suppress(AttributeError, io.UnsupportedOperation):
                 os.fsync(file.fileno())
-            except (AttributeError, io.UnsupportedOperation):
-                pass  # a store without local files keeps its own promises
 
     def discard(self, path: str) -> None:
         """Remove a PDF that nothing refers to, if it is there."""
-        try:
+        with suppress(FileNotFoundError):
             self._here.files.rm_file(path)
-        except FileNotFoundError:
-            pass
 
 
 def signing_key() -> SigningKey:
@@ -155,9 +153,9 @@ def examine(pdf: bytes) -> SignatureReport:
     return signing.examine(pdf, signing_key().believed)
 
 
-def public_url(endpoint: str, **values: object) -> str:
+def public_url(endpoint: str, **values: str) -> str:
     """Return the address of a page on the public site, in a request or out of one."""
-    path = current_app.url_map.bind("").build(endpoint, values)
+    path = url_for(endpoint, _external=False, **values)
     return platform().settings.PUBLIC_URL.rstrip("/") + path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,11 +67,9 @@ def development_key(folder: Path, *, now: datetime) -> SigningKey:
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.touch(mode=0o600)
         fresh.write_bytes(_make(DEVELOPMENT_NAME, now=now))
-        try:
-            # Several processes start at once: the first one's key is everybody's.
+        # Several processes start at once: the first one's key is everybody's.
+        with suppress(FileExistsError):
             os.link(fresh, path)
-        except FileExistsError:
-            pass
         fresh.unlink()
     return load_key(path)
 

@@ -202,8 +202,7 @@ def _owner_of_serial(session: Session, text: str, registry_ids: Collection[str])
             .limit(1)
         )
         if row is not None and row.first <= serial.number:
-            owner = session.get_one(Cancellation, row.cancellation_id).order_id
-            return owner
+            return session.get_one(Cancellation, row.cancellation_id).order_id
     return None
 
 
