@@ -52,7 +52,9 @@
   // Whole numbers throughout; what counts is what the server computes.
   all("[data-totals]").forEach((form) => {
     const { exponent, currency } = form.dataset;
-    const format = new Intl.NumberFormat(lang, { minimumFractionDigits: Number(exponent) });
+    const format = new Intl.NumberFormat(lang, {
+      minimumFractionDigits: Number(exponent), useGrouping: "always",
+    });
     const group = format.formatToParts(1234567).find((each) => each.type === "group").value;
     const write = (minor) => {
       const digits = minor.toString().padStart(Number(exponent) + 1, "0");
@@ -61,19 +63,23 @@
       const figure = format.format(text);
       return lang === "en" ? `${currency}\u00a0${figure}` : `${figure}\u00a0${currency}`;
     };
+    // Digits, or groups of three as the reader's language separates them; else null.
+    const read = (typed) => {
+      const [first, ...rest] = typed.trim().split(/\s/.test(group) ? /\s/ : group);
+      const whole = /^\d{1,12}$/.test(first) && rest.every((each) => /^\d{3}$/.test(each));
+      return whole && (!rest.length || first.length <= 3) ? BigInt(first + rest.join("")) : null;
+    };
     form.addEventListener("input", () => {
       let sum = 0n;
       for (const row of form.querySelectorAll("[data-price]")) {
-        const typed = row.querySelector("[data-quantity]").value
-          .replace(/\s/g, "").replaceAll(group, "");
-        if (!/^\d{1,12}$/.test(typed)) return;
-        const line = BigInt(row.dataset.price) * BigInt(typed);
+        const quantity = read(row.querySelector("[data-quantity]").value);
+        const line = quantity === null ? null : BigInt(row.dataset.price) * quantity;
         const shown = row.querySelector("[data-line]");
-        if (shown) shown.textContent = write(line);
-        sum += line;
+        if (shown) shown.textContent = line === null ? "–" : write(line);
+        sum = sum === null || line === null ? null : sum + line;
       }
       const total = form.querySelector("[data-total]");
-      if (total) total.textContent = write(sum);
+      if (total) total.textContent = sum === null ? "–" : write(sum);
     });
   });
 })();
