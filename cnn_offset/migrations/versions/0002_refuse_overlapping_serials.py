@@ -24,9 +24,9 @@ def upgrade() -> None:
             """
             CREATE TRIGGER no_unit_twice BEFORE INSERT ON cancelled_range
             WHEN EXISTS (
-                SELECT 1 FROM cancelled_range AS old
-                WHERE old.registry_id = NEW.registry_id AND old.series = NEW.series
-                  AND old.last >= NEW.first AND old.first <= NEW.last
+                SELECT 1 FROM cancelled_range AS known
+                WHERE known.registry_id = NEW.registry_id AND known.series = NEW.series
+                  AND known.last >= NEW.first AND known.first <= NEW.last
             )
             BEGIN SELECT RAISE(ABORT, 'no unit is cancelled twice'); END
             """
@@ -48,9 +48,9 @@ def upgrade() -> None:
                 hashtextextended(NEW.registry_id || '/' || NEW.series, 0)
             );
             IF EXISTS (
-                SELECT 1 FROM cancelled_range AS old
-                WHERE old.registry_id = NEW.registry_id AND old.series = NEW.series
-                  AND old.last >= NEW.first AND old.first <= NEW.last
+                SELECT 1 FROM cancelled_range AS known
+                WHERE known.registry_id = NEW.registry_id AND known.series = NEW.series
+                  AND known.last >= NEW.first AND known.first <= NEW.last
             ) THEN
                 RAISE EXCEPTION 'no unit is cancelled twice' USING ERRCODE = '23P01';
             END IF;
