@@ -79,6 +79,7 @@ def create_app(
         SANDBOX=bool(chosen.SANDBOX_URL),
         SITE_NAME=chosen.SITE_NAME,
         CONTACT_EMAIL=chosen.CONTACT_EMAIL,
+        PUBLIC_URL=chosen.PUBLIC_URL.rstrip("/"),
         FORM_TARGETS=[
             origin for plugin in platform.payments.values() for origin in plugin.form_targets()
         ],

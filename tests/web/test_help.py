@@ -154,6 +154,15 @@ def test_a_demo_says_so_on_every_page(make_app: Callable[..., Flask]) -> None:
         assert "Demonstration" not in real.get(path).text
 
 
+def test_search_engines_learn_of_the_other_languages(make_app: Callable[..., Flask]) -> None:
+    client = make_app(PUBLIC_URL="https://shop.example/").test_client()
+    page = client.get("/fr/faq").text
+    for lang in (*LANGUAGES, "x-default"):
+        path = "/en/faq" if lang == "x-default" else f"/{lang}/faq"
+        assert f'hreflang="{lang}" href="https://shop.example{path}"' in page
+    assert '<link rel="canonical" href="https://shop.example/fr/faq">' in page
+
+
 def test_a_visitor_gets_no_cookie(client: FlaskClient) -> None:
     for page in ("", *PAGES):
         assert "Set-Cookie" not in client.get(f"/en/{page}").headers
