@@ -275,7 +275,7 @@ def orders_in_progress(code: str) -> None:
 @click.option("--on", "received_on", required=True, help="Value date, YYYY-MM-DD.")
 @with_app
 def orders_paid(code: str, amount: str, currency: str, bank_ref: str, received_on: str) -> None:
-    """Record money that arrived for a bank order, such as: paid ABC 12.50 USD …"""
+    """Record money that arrived for a bank order, such as ``paid ABC 12.50 USD``."""
     from cnn_offset.domain.money import Money
     from cnn_offset.extensions import platform, unit_of_work
     from cnn_offset.services import NotFoundError, ServiceError, paying

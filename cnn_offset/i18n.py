@@ -168,7 +168,8 @@ def moment_text(moment: datetime, lang: str) -> str:
 @lru_cache(maxsize=2_000)
 def country_name(code: str, lang: str) -> str:
     """Return the name of a country in ``lang``, or the code."""
-    return _FORMATS[lang].territories.get(code, code)
+    name: str = _FORMATS[lang].territories.get(code, code)
+    return name
 
 
 @lru_cache(maxsize=8)

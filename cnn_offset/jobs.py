@@ -22,7 +22,7 @@ from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy import case, or_, select, update
 
-from cnn_offset.domain.status import OrderStatus
+from cnn_offset.domain.status import OrderStatus, PaymentStatus
 from cnn_offset.extensions import Platform, db, platform, unit_of_work
 from cnn_offset.models import (
     Attestation,
@@ -77,7 +77,7 @@ def _end(
     payments = db.session.scalars(
         select(Payment.id).where(
             Payment.order_id == order_id,
-            Payment.status.in_([*paying.LIVE, paying.PaymentStatus.FAILED]),
+            Payment.status.in_([*paying.LIVE, PaymentStatus.FAILED]),
         )
     ).all()
     for payment_id in payments:
@@ -152,11 +152,12 @@ def start_payment(here: Platform, payment_id: int) -> None:
 
     def describe(order: Order) -> str:
         with force_locale(order.locale):
-            return gettext(
+            text: str = gettext(
                 "Voluntary cancellation of %(n)s units, order %(code)s",
                 n=order.quantity,
                 code=order.code,
             )
+        return text
 
     paying.open_payment(
         unit_of_work,
@@ -187,7 +188,7 @@ def do(table: str, row_id: int, *, close: bool = False, due_only: bool = False) 
     if close:
         shut: list[bool] = []
 
-        def work(here: Platform, row_id: int) -> datetime | None:  # noqa: F811
+        def work(here: Platform, row_id: int) -> datetime | None:
             shut.append(
                 paying.close_payment(
                     unit_of_work, row_id, plugins=here.payments, now=here.clock()
@@ -225,7 +226,7 @@ def _claim(kind: Any, row_id: int, *, now: datetime, due_only: bool) -> int | No
         statement = statement.where(kind.due_at <= now)
     lease = now + LEASE
     with unit_of_work() as session:
-        fence = session.scalar(
+        fence: int | None = session.scalar(
             statement.values(
                 fence=kind.fence + 1,
                 attempts=kind.attempts + 1,
@@ -247,7 +248,7 @@ def _finish(
         if error:
             attempts = session.scalar(select(kind.attempts).where(kind.id == row_id)) or 1
             due_at = now + _pause(attempts)
-        values = {
+        values: dict[str, Any] = {
             # Whoever rang meanwhile has set another due_at: that one holds.
             "due_at": case((kind.due_at == kind.lease_until, due_at), else_=kind.due_at),
             "lease_until": None,
@@ -265,8 +266,9 @@ def _finish(
 
 def _pause(attempts: int) -> timedelta:
     """Back off, capped, with equal jitter."""
-    longest = min(FIRST_PAUSE * 2 ** min(attempts - 1, 12), LONGEST_PAUSE)
-    return longest / 2 + longest / 2 * random.random()  # noqa: S311 - no secret
+    longest: timedelta = min(FIRST_PAUSE * 2 ** min(attempts - 1, 12), LONGEST_PAUSE)
+    jitter: timedelta = longest / 2 * random.random()  # noqa: S311 - no secret
+    return longest / 2 + jitter
 
 
 def sweep(limit: int = BATCH) -> int:

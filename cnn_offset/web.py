@@ -79,7 +79,7 @@ def init_app(app: Flask, platform: Platform) -> None:
     def _crash(error: Exception) -> ResponseReturnValue:
         if app.config.get("TESTING") and app.config.get("PROPAGATE_EXCEPTIONS"):
             raise error
-        app.logger.exception("request %s failed", g.get("request_id"))
+        app.logger.error("request %s failed", g.get("request_id"), exc_info=error)
         return _page(InternalServerError())
 
 

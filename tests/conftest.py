@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from cnn_offset.app import create_app
 from cnn_offset.extensions import db
@@ -179,6 +179,10 @@ def new_postgres(
     engine.dispose()
 
 
+def _no_waiting_for_the_disk(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+
+
 @pytest.fixture
 def make_app(
     tmp_path: Path, clock: Clock, _sqlite_template: Path
@@ -193,6 +197,9 @@ def make_app(
             shutil.copy(_sqlite_template, folder / "cnn_offset.sqlite")
         app = create_app(settings(**changes), instance_path=str(folder), clock=clock)
         app.config["TESTING"] = True
+        with app.app_context():
+            if db.engine.dialect.name == "sqlite":
+                event.listen(db.engine, "connect", _no_waiting_for_the_disk)
         made.append(app)
         return app
 

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -223,14 +224,12 @@ class FacetIndex:
         self,
         offers: Iterable[ListedOffer],
         texts: Callable[[str], TextIndex],
-        currencies: Sequence[str] = (),
     ) -> None:
         """Lay out the bits.
 
         Args:
             offers: in any order.
             texts: gives the words of a language.
-            currencies: which come first when sorting by price; others follow by name.
 
         """
         groups: dict[int, list[ListedOffer]] = {}
@@ -259,8 +258,9 @@ class FacetIndex:
         self._smallest = _Numbers([(each.min_quantity, at) for at, each in laid], self._size)
         self._prices = _Numbers([(each.price, at) for at, each in laid], self._size)
 
-        first = {currency: rank for rank, currency in enumerate(currencies)}
-        rank = len(first)
+        # By price means within a currency; the one with the most offers comes first.
+        uses = Counter(each.currency for _, each in laid)
+        self.currencies: list[str] = sorted(uses, key=lambda each: (-uses[each], each))
         self._orders = {
             Sort.LOT: array("q", (at for at, _ in laid)),
             Sort.PRICE: array(
@@ -268,12 +268,13 @@ class FacetIndex:
                 (
                     at
                     for _, _, _, at in sorted(
-                        (first.get(each.currency, rank), each.currency, each.price, at)
-                        for at, each in laid
+                        (-uses[each.currency], each.currency, each.price, at) for at, each in laid
                     )
                 ),
             ),
-            Sort.NEWEST: array("q", (at for _, at in sorted((-each.vintage, at) for at, each in laid))),
+            Sort.NEWEST: array(
+                "q", (at for _, at in sorted((-each.vintage, at) for at, each in laid))
+            ),
         }
         self._ranks = {sort: self._ranked(order) for sort, order in self._orders.items()}
         self._found: Callable[[Query, int], Found] = lru_cache(maxsize=1024)(self._find)
@@ -376,13 +377,9 @@ class FacetIndex:
     def _offers_of(self, group: int, mask: int) -> list[int]:
         start, end = self._starts[group], self._starts[group + 1] - 1
         part = mask >> start
-        return [
-            self._offer_ids[start + index] for index in range(end - start) if part >> index & 1
-        ]
+        return [self._offer_ids[start + index] for index in range(end - start) if part >> index & 1]
 
-    def _in_order(
-        self, mask: int, sort: Sort, turned: int, wanted: int
-    ) -> Iterator[int]:
+    def _in_order(self, mask: int, sort: Sort, turned: int, wanted: int) -> Iterator[int]:
         """Yield the groups that match, each at the place of its first offer in the order.
 
         Many matches: walk the order and leave out what does not match; ``wanted`` are found

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 
 class UnitType(StrEnum):
@@ -76,7 +77,7 @@ def total(ranges: Iterable[SerialRange]) -> int:
 def first_overlap(ranges: Sequence[SerialRange]) -> tuple[SerialRange, SerialRange] | None:
     """Return two of ``ranges`` that share a unit, or None."""
     ordered = sorted(ranges)
-    for one, two in zip(ordered, ordered[1:], strict=False):
+    for one, two in pairwise(ordered):
         if one.overlaps(two):
             return one, two
     return None

@@ -63,7 +63,8 @@ class Cancellation(WorkMixin, Model):
 
 class CancelledRange(Model):
     """Units that are cancelled for ever. No two rows of one registry and series overlap:
-    a trigger on each database refuses it (see the migrations)."""
+    a trigger on each database refuses it (see the migrations).
+    """
 
     __tablename__ = "cancelled_range"
     __table_args__ = (

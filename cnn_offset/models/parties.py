@@ -82,12 +82,15 @@ class User(Model, UserMixin):
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     confirmed_at: Mapped[datetime | None]
-    create_datetime: Mapped[datetime | None]
-    update_datetime: Mapped[datetime | None]
+    # Flask-Security types these as never empty; a new row has none yet.
+    create_datetime: Mapped[datetime | None]  # type: ignore[assignment]
+    update_datetime: Mapped[datetime | None]  # type: ignore[assignment]
     locale: Mapped[str] = mapped_column(String(2), default="en")
     name: Mapped[str] = mapped_column(default="")
     provider_id: Mapped[int | None] = mapped_column(ForeignKey("provider.id"))
     """Whose staff this is, for the role ``provider``."""
 
-    roles: Mapped[list[Role]] = relationship(secondary=user_role, lazy="selectin")
+    roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]
+        secondary=user_role, lazy="selectin"
+    )
     provider: Mapped[Provider | None] = relationship()

@@ -23,6 +23,8 @@ class Plugin(Protocol):
     api_version: ClassVar[int]
     Settings: ClassVar[type[PluginSettings]]
 
+    def __init__(self, settings: PluginSettings) -> None: ...
+
 
 T = TypeVar("T", bound=Plugin)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cnn_offset.domain.status import CancellationStatus, OrderStatus
 from cnn_offset.domain.units import SerialRange, first_overlap, total
-from cnn_offset.models import CancelledRange, Cancellation, Order
+from cnn_offset.models import Cancellation, CancelledRange, Order
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
 from cnn_offset.plugins.registries.base import (
     CancellationReport,

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 
 from fsspec import AbstractFileSystem
-from sqlalchemy import Select, case, func, literal, or_, select
+from sqlalchemy import Select, Subquery, case, func, literal, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from cnn_offset.domain.payment import Verdict, derive, judge
@@ -95,7 +95,7 @@ def _offers(session: Session) -> Iterator[str]:
             yield f"offer {offer_id}: oversold"
 
 
-def _sums(statement: Select[tuple[int, int]]) -> object:
+def _sums(statement: Select[int, int]) -> Subquery:
     inner = statement.subquery()
     return (
         select(inner.c.offer_id, func.sum(inner.c.quantity).label("n"))

@@ -204,7 +204,8 @@ def reconcile(
 
 def _may_capture(session: Session, payment: Payment) -> bool:
     """Whether approved money may be taken: only while the order's units are held for it,
-    and only by the newest attempt, so that two approved ones are not both taken."""
+    and only by the newest attempt, so that two approved ones are not both taken.
+    """
     newest = session.scalar(
         select(func.max(Payment.id)).where(Payment.order_id == payment.order_id)
     )
@@ -328,13 +329,16 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
         ):
             order.due_at = None
             tell_purchaser(session, "order_in_review", order, now=now)
-    elif order.status is OrderStatus.PAID and payment.paid_order:
-        # Money went back or is disputed before the registry was told everything.
-        if move(
+    elif (
+        order.status is OrderStatus.PAID
+        and payment.paid_order
+        and move(
             session, order, OrderStatus.IN_REVIEW, actor=payment.method_id,
             why=f"payment {payment.key}: {verdict}", now=now,
-        ):
-            tell_purchaser(session, "order_in_review", order, now=now)
+        )
+    ):
+        # Money went back or is disputed before the registry was told everything.
+        tell_purchaser(session, "order_in_review", order, now=now)
 
 
 def _pay(session: Session, payment: Payment, *, actor: str, why: str, now: datetime) -> None:

@@ -12,14 +12,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, select, tuple_
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from cnn_offset.domain.attestation import AttestationData
 from cnn_offset.domain.reference import parse_attestation_number
 from cnn_offset.domain.status import AttestationStatus
-from cnn_offset.domain.units import CerSerial, SerialError, UnitType
+from cnn_offset.domain.units import CerSerial, SerialError
 from cnn_offset.models import (
+    Activity,
     Attestation,
     Cancellation,
     CancelledRange,
@@ -31,6 +32,9 @@ from cnn_offset.services import NotFoundError
 PAGE: Final = 25
 MAX_WORDS: Final = 6
 """Further words of a search are not looked at; the page says what was."""
+MOST: Final = 2**31 - 1
+"""The largest number the columns hold; whoever asks for more asks for nothing."""
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 _WORD = re.compile(r"\w+")
 
 
@@ -128,6 +132,8 @@ def find_entries(
     )
     terms = _filter_terms(query)
     number = parse_attestation_number(text)
+    if number and number[0] > MOST:
+        return RecordPage([], None)
     serial_owner = None if number else _owner_of_serial(session, text, registry_ids)
     if number:
         statement = statement.where(
@@ -165,11 +171,10 @@ def find_entries(
 
 def _filter_terms(query: RecordQuery) -> list[str]:
     """Write the filters as terms, the one that likely matches fewest first."""
-    known_type = query.unit_type if query.unit_type in set(UnitType) else ""
     chosen = {
         "host": query.host,
         "year": query.year,
-        "type": known_type,
+        "type": query.unit_type,
         "registry": query.registry_id,
     }
     return [f"{name}:{value}"[:80] for name, value in chosen.items() if value]
@@ -213,6 +218,8 @@ def entry(session: Session, sequence: int, year: int) -> RecordEntry:
         NotFoundError: there is none of that number, or its PDF is not issued yet.
 
     """
+    if sequence > MOST or year > MOST:
+        raise NotFoundError(f"{sequence}/{year}")
     row = session.scalar(
         select(Attestation).where(
             Attestation.sequence == sequence,
@@ -243,7 +250,9 @@ def entry_of(row: Attestation) -> RecordEntry:
 
 
 def by_check_code(session: Session, code: str) -> RecordEntry | None:
-    """Return the entry whose attestation carries ``code`` in its QR code, if any."""
+    """Return the entry whose attestation carries ``code`` in its address, if any."""
+    if not _CODE.fullmatch(code):
+        return None
     row = session.scalar(select(Attestation).where(Attestation.check_code == code))
     return entry_of(row) if row and row.status is AttestationStatus.ISSUED else None
 
@@ -257,3 +266,19 @@ def by_sha256(session: Session, sha256: str) -> RecordEntry | None:
 def first_year(session: Session) -> int | None:
     """Return the year of the oldest entry, None while the record is empty."""
     return session.scalar(select(Attestation.year).order_by(Attestation.id).limit(1))
+
+
+def hosts(session: Session) -> list[str]:
+    """Return the host Parties of all activities, as ISO 3166 codes."""
+    return list(session.scalars(select(Activity.host_party).distinct()))
+
+
+def project_slugs(session: Session, data: AttestationData) -> dict[tuple[str, str], str]:
+    """Return where the activities of ``data`` have their page, by registry and reference."""
+    wanted = {(line.registry_id, line.activity_ref) for line in data.lines}
+    rows = session.execute(
+        select(Activity.registry_id, Activity.ref, Activity.slug).where(
+            tuple_(Activity.registry_id, Activity.ref).in_(wanted)
+        )
+    )
+    return {(registry_id, ref): slug for registry_id, ref, slug in rows}
