@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 import urllib.request
@@ -52,7 +53,10 @@ def _deliver(
     headers = {"Content-Type": "application/json", **sign()}
     for pause in _PAUSES:
         time.sleep(pause)
-        url = (state.get("control", "webhooks") or {}).get(processor)
+        try:
+            url = (state.get("control", "webhooks") or {}).get(processor)
+        except sqlite3.ProgrammingError:  # the sandbox was closed meanwhile
+            return
         if url is None:
             return
         try:

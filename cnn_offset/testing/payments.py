@@ -213,6 +213,12 @@ class BasePaymentContract:
             complaints = world.plugin.check_account(payee)
             assert complaints and all(complaints), payee
 
+    def test_does_not_start_for_a_bad_account(self, world: PaymentWorld) -> None:
+        """What ``check_account`` complains about is not paid either."""
+        for payee in ({}, *world.bad_payees):
+            with pytest.raises(PayeeNotReadyError):
+                world.plugin.start(world.request(payee=payee))
+
     def test_names_accounts(self, world: PaymentWorld) -> None:
         """Two accounts have two names, and each always the same."""
         name, other = map(world.plugin.payee_account, (world.payee, world.other_payee))

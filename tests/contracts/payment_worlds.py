@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,8 +14,9 @@ from typing import Any
 import requests
 
 from cnn_offset.domain.money import Money
+from cnn_offset.domain.payment import Fact
 from cnn_offset.plugins.payments.bank_transfer import BankTransfer
-from cnn_offset.plugins.payments.base import Delivery, Redirect
+from cnn_offset.plugins.payments.base import Delivery, PaymentRequest, Redirect
 from cnn_offset.plugins.payments.paypal import PayPal
 from cnn_offset.plugins.payments.stripe_connect import StripeConnect
 from cnn_offset.plugins.settings import PluginSettings
@@ -192,6 +193,19 @@ def processor_world(
         told = requests.post(f"{url}/control/webhooks", json={kind.name: address}, timeout=10)
         told.raise_for_status()
         yield kind(url, free_port, deliveries)
+
+
+def start(world: ProcessorWorld, **changes: Any) -> tuple[PaymentRequest, Redirect]:
+    """Start a payment."""
+    request = world.request(**changes)
+    redirect = world.plugin.start(request)
+    assert isinstance(redirect, Redirect)
+    return request, redirect
+
+
+def fetch(world: ProcessorWorld, request: PaymentRequest, ref: str) -> Sequence[Fact]:
+    """Ask how it stands, and take the money if it can be taken."""
+    return world.plugin.fetch(request.payee, ref, key=request.key, may_capture=True)
 
 
 def _money(texts: Iterator[str], currency: str) -> Money:

@@ -90,6 +90,14 @@ class AcceptsAnyAccount(PayPal):
         return []
 
 
+class FillsInAnAccount(PayPal):
+    """Pays somebody where it does not know whom."""
+
+    def start(self, request: PaymentRequest) -> Redirect:
+        payee = PayPalWorld.payee if self.check_account(request.payee) else request.payee
+        return super().start(dataclasses.replace(request, payee=payee))
+
+
 class OneNameForAll(PayPal):
     """Names every account alike, so that the wrong payee would not be noticed."""
 
@@ -378,6 +386,7 @@ MUTANTS: list[tuple[str, type[PayPal]]] = [
     ("supports_what_can_be_paid", SupportsAnything),
     ("refuses_what_it_cannot_express", Rounds),
     ("checks_accounts", AcceptsAnyAccount),
+    ("does_not_start_for_a_bad_account", FillsInAnAccount),
     ("names_accounts", OneNameForAll),
     ("start_repeats", OpensAnew),
     ("start_sends_the_payer_to_a_page", SendsNowhere),

@@ -58,14 +58,32 @@ def test_parse_reads_plain_digits(text: str, currency: str, minor: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", ".", "--1", "1-", "1.2.3", "1,50", "1 000", " 1", "1e3", "NaN", "inf", "+1", "٣", "1_0"],
+    [
+        "",
+        "-",
+        ".",
+        "--1",
+        "1-",
+        "1.2.3",
+        "1,50",
+        "1 000",
+        " 1",
+        "1e3",
+        "NaN",
+        "inf",
+        "+1",
+        "٣",
+        "1_0",
+    ],
 )
 def test_parse_refuses_what_is_no_amount(text: str) -> None:
     with pytest.raises(InexactAmountError):
         Money.parse(text, EUR)
 
 
-@pytest.mark.parametrize(("text", "currency"), [("0.001", "EUR"), ("1.5", "JPY"), ("1.2345", "TND")])
+@pytest.mark.parametrize(
+    ("text", "currency"), [("0.001", "EUR"), ("1.5", "JPY"), ("1.2345", "TND")]
+)
 def test_parse_refuses_what_it_would_have_to_round(text: str, currency: str) -> None:
     with pytest.raises(InexactAmountError):
         Money.parse(text, currency)

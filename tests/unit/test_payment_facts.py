@@ -155,7 +155,11 @@ def test_only_exact_money_to_the_payee_is_exact(heard: list[Fact]) -> None:
         ([fact(K.PAYMENT, S.PENDING), fact(K.PAYMENT, S.FAILED)], P.FAILED, Verdict.FAILED),
         ([fact(K.PAYMENT, S.FAILED), fact(K.PAYMENT, S.DONE)], P.SUCCEEDED, Verdict.EXACT),
         ([fact(K.PAYMENT, S.ABANDONED, "order"), paid()], P.SUCCEEDED, Verdict.EXACT),
-        ([fact(K.PAYMENT, S.FAILED, "card"), fact(K.PAYMENT, S.OPEN, "page")], None, Verdict.NOTHING_YET),
+        (
+            [fact(K.PAYMENT, S.FAILED, "card"), fact(K.PAYMENT, S.OPEN, "page")],
+            None,
+            Verdict.NOTHING_YET,
+        ),
     ],
 )
 def test_examples(heard: list[Fact], status: PaymentStatus | None, verdict: Verdict) -> None:

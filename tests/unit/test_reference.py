@@ -72,13 +72,27 @@ def test_the_alphabet_has_no_twins() -> None:
 def test_attestation_numbers_are_read_back(sequence: int, year: int) -> None:
     text = attestation_number(sequence, year)
     assert parse_attestation_number(text) == (sequence, year)
-    for typed in (text.lower(), text.replace("/", "-"), text.replace("/", "_"), f" {text[:4]} {text[4:]}\n"):
+    for typed in (
+        text.lower(),
+        text.replace("/", "-"),
+        text.replace("/", "_"),
+        f" {text[:4]} {text[4:]}\n",
+    ):
         assert parse_attestation_number(typed) == (sequence, year)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "VC", "VC1/2026", "VC000001", "VC000001/26", "VC000001/20260", "XC000001/2026", "VC٠٠٠٠٠١/2026"],
+    [
+        "",
+        "VC",
+        "VC1/2026",
+        "VC000001",
+        "VC000001/26",
+        "VC000001/20260",
+        "XC000001/2026",
+        "VC٠٠٠٠٠١/2026",
+    ],
 )
 def test_other_texts_are_no_attestation_numbers(text: str) -> None:
     assert parse_attestation_number(text) is None

@@ -44,7 +44,9 @@ def test_every_table_is_tested() -> None:
     assert [id(each) for each in named] == [id(moves) for moves, _, _ in TABLES]
 
 
-@pytest.mark.parametrize(("moves", "kind", "first"), TABLES, ids=lambda each: getattr(each, "__name__", ""))
+@pytest.mark.parametrize(
+    ("moves", "kind", "first"), TABLES, ids=lambda each: getattr(each, "__name__", "")
+)
 def test_tables_are_total_and_lead_everywhere(
     moves: Any, kind: type[StrEnum], first: StrEnum
 ) -> None:
@@ -58,7 +60,9 @@ def test_tables_are_total_and_lead_everywhere(
     assert seen == set(kind)
 
 
-@pytest.mark.parametrize(("moves", "old", "new"), PAIRS, ids=lambda each: str(each) if isinstance(each, str) else "")
+@pytest.mark.parametrize(
+    ("moves", "old", "new"), PAIRS, ids=lambda each: str(each) if isinstance(each, str) else ""
+)
 def test_every_pair_is_a_move_a_repeat_or_refused(moves: Any, old: StrEnum, new: StrEnum) -> None:
     assert old not in moves[old], "a repeat is not a move"
     if old == new:

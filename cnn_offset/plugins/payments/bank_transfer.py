@@ -15,7 +15,7 @@ from stdnum import bic as stdnum_bic
 from cnn_offset.domain.money import exponent
 from cnn_offset.domain.reference import is_creditor_reference
 from cnn_offset.domain.text import N_
-from cnn_offset.plugins.errors import RefusedError, UnsupportedError
+from cnn_offset.plugins.errors import PayeeNotReadyError, RefusedError, UnsupportedError
 from cnn_offset.plugins.payments.base import (
     AccountField,
     Instructions,
@@ -88,6 +88,7 @@ class BankTransfer(StatementPlugin):
         """Write the instructions; the same request always gives the same.
 
         Raises:
+            PayeeNotReadyError: the bank details are not complete or not right.
             RefusedError: the reference has wrong check digits, so money could go astray.
             UnsupportedError: the account is in another currency.
 
@@ -95,6 +96,8 @@ class BankTransfer(StatementPlugin):
         if not is_creditor_reference(request.reference):
             raise RefusedError(f"not a creditor reference: {request.reference}")
         payee = request.payee
+        if self.check_account(payee):
+            raise PayeeNotReadyError("the provider's bank details are not complete")
         currency = _plain(payee.get("currency"))
         if not self.supports(request.amount) or (
             currency and currency != request.amount.currency and not _sends_own(payee)

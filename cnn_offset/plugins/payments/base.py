@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact
+from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import ForgedError, UnsupportedError
 from cnn_offset.plugins.settings import PluginSettings
 
@@ -123,8 +124,10 @@ class PaymentPlugin(abc.ABC):
         self.settings = settings
 
     def supports(self, amount: Money) -> bool:
-        """Whether the processor can express ``amount`` exactly. Pure; called for every
-        method shown at checkout."""
+        """Whether the processor can express ``amount`` exactly.
+
+        Pure; called for every method shown at checkout.
+        """
         return amount.minor > 0
 
     def form_targets(self) -> Sequence[str]:
@@ -137,7 +140,7 @@ class PaymentPlugin(abc.ABC):
         Called when the provider saves it. Pure: looks at the form of the values only.
         """
         return [
-            "Please fill in every field of the account."
+            N_("Please fill in every field of the account.")
             for each in self.account_fields
             if each.required and not payee.get(each.name)
         ][:1]

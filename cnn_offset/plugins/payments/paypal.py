@@ -21,6 +21,7 @@ from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import (
     ForgedError,
     OutcomeUnknownError,
+    PayeeNotReadyError,
     RefusedError,
     UnsupportedError,
 )
@@ -99,8 +100,9 @@ _FAILS: Final = frozenset(
 _ALREADY_DONE: Final = frozenset({"ORDER_ALREADY_CAPTURED", "ORDER_COMPLETED_OR_VOIDED"})
 
 _MERCHANT: Final = re.compile(r"[2-9A-HJ-NP-Z]{13}", re.ASCII)
-_BELL_SECONDS: Final = 2.0
-"""For each of the two calls that a webhook may need, within the five seconds it has."""
+_BELL_SECONDS: Final = 1.6
+"""For each of the three calls (token, verification, capture) that a webhook may need within
+the five seconds it has."""
 _OLDEST: Final = timedelta(days=4)
 """PayPal repeats a delivery for three days."""
 _AHEAD: Final = timedelta(minutes=10)
@@ -180,6 +182,8 @@ class PayPal(ProcessorPlugin):
         """
         if not self.supports(request.amount):
             raise UnsupportedError(f"PayPal cannot take {request.amount}")
+        if self.check_account(request.payee):
+            raise PayeeNotReadyError("the provider's merchant id is missing or malformed")
         unit = {
             "reference_id": request.order_code,
             "custom_id": request.key,

@@ -226,7 +226,9 @@ class PayPalClient:
         try:
             said = json.loads(error.response.text)
             details = said.get("details") or [{}]
-            issue = str(details[0].get("issue") or said["name"])
+            issue = details[0].get("issue") or said["name"]
+            if not isinstance(issue, str):
+                raise TypeError("an issue is a word")
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             return OutcomeUnknownError(f"PayPal answered {status} without its reasons")
         text = f"PayPal: {issue} (debug id {said.get('debug_id', 'none')})"

@@ -156,6 +156,8 @@ class StripeConnect(ProcessorPlugin):
         amount = to_stripe(request.amount)
         if amount is None or not self.supports(request.amount):
             raise UnsupportedError(f"Stripe cannot take {request.amount}")
+        if self.check_account(request.payee):
+            raise PayeeNotReadyError("the provider's account id is missing or malformed")
         known = {"key": request.key, "order_code": request.order_code}
         wanted: SessionCreateParams = {
             "mode": "payment",
