@@ -42,6 +42,8 @@
     if (last) document.getElementById(last)?.focus({ preventScroll: true });
     form.addEventListener("change", (event) => {
       if (!event.target.matches("[type=checkbox], [type=radio], select")) return;
+      // On a phone the page would jump away under the filters: there the button sends them.
+      if (!matchMedia("(min-width: 62rem)").matches) return;
       sessionStorage.setItem(kept, event.target.id);
       form.requestSubmit();
     });

@@ -1,0 +1,81 @@
+"""Cards of activities, for the catalogue and the front page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from flask import url_for
+
+from cnn_offset.blueprints.catalogue import words
+from cnn_offset.catalogue_index import Shelf, shelf
+from cnn_offset.domain.facets import Query
+from cnn_offset.extensions import db, platform
+from cnn_offset.i18n import country_name, language, localised
+from cnn_offset.services.browsing import live_offers
+
+PICTURES = "pictures/"
+"""Where in the file store pictures lie; nothing else of it is served."""
+
+
+def picture_url(path: str) -> str:
+    """Return the address of a picture of the file store, or of the stand-in for none."""
+    if not path.startswith(PICTURES):
+        return url_for("static", filename="img/no-picture.svg")
+    return "/" + quote(path)
+
+
+def cards(shown: Shelf, hits: Sequence[tuple[int, Sequence[int]]]) -> list[dict[str, Any]]:
+    """Return the arguments of components/page.html ``card`` for each hit, with the price
+    and the units available now of its matching offers.
+    """
+    with db.engine.connect() as connection:
+        live = live_offers(connection, [offer_id for _, ids in hits for offer_id in ids])
+    address, _, rest = url_for("catalogue.activity", slug="-").rpartition("-")
+    lang = language()
+    # By price means within a currency; those of offers made since come last.
+    currencies = [*shown.index.currencies, *{each.price.currency for each in live.values()}]
+    made = []
+    for place, (activity_id, ids) in enumerate(hits):
+        card = shown.cards[activity_id]
+        offers = [live[offer_id] for offer_id in ids if offer_id in live]
+        left = [each for each in offers if each.available >= each.min_quantity]
+        made.append(
+            {
+                "url": f"{address}{card.slug}{rest}",
+                "title": localised(card.title, lang),
+                "picture": picture_url(card.picture),
+                "alt": localised(card.picture_alt, lang),
+                "place": country_name(card.country, lang),
+                "kind": words.technology(card.technology),
+                "unit": " · ".join(
+                    words.choice("type", each) for each in sorted({each.unit_type for each in left})
+                ),
+                "price": min(
+                    (each.price for each in left),
+                    key=lambda price: (currencies.index(price.currency), price.minor),
+                    default=None,
+                ),
+                "available": sum(each.available for each in left),
+                "eager": place < 3,
+            }
+        )
+    return made
+
+
+def featured(count: int) -> list[dict[str, Any]]:
+    """Return the first ``count`` cards of the neutral order of the day."""
+    shown = shelf()
+    return cards(shown, shown.index.find(Query(), platform().clock().date()).hits[:count])
+
+
+def figures() -> dict[str, int]:
+    """Count what the front page tells: tonnes, attestations, projects on offer, countries."""
+    shown = shelf()
+    return {
+        "tonnes": shown.totals.tonnes,
+        "attestations": shown.totals.attestations,
+        "projects": shown.projects,
+        "countries": shown.countries,
+    }
