@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user
@@ -20,7 +20,7 @@ from cnn_offset.guards import guarded, provider_staff
 from cnn_offset.i18n import language
 from cnn_offset.models import Order
 from cnn_offset.plugins.payments.base import StatementPlugin
-from cnn_offset.services import NotFoundError, ServiceError, paying, selling
+from cnn_offset.services import ServiceError, paying, selling
 
 bp = guarded(Blueprint("provider", __name__), provider_staff)
 PAGE = 50
@@ -58,10 +58,7 @@ def _methods() -> list[str]:
 
 
 def _order(code: str) -> Order:
-    try:
-        return selling.bank_order(db.session(), current_user.provider_id, _methods(), code)
-    except NotFoundError:
-        abort(404)
+    return selling.bank_order(db.session(), current_user.provider_id, _methods(), code)
 
 
 @bp.get("/provider/orders")
@@ -174,8 +171,6 @@ def paid(code: str) -> ResponseReturnValue:
                 actor=current_user.email,
                 now=platform().clock(),
             )
-    except NotFoundError:
-        abort(404)
     except ServiceError as error:
         return _page(_order(code), {"": gettext(error.message, **error.values)})
     category, message = OUTCOMES.get(verdict, ODD)

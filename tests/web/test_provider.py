@@ -1,0 +1,284 @@
+"""A provider's staff: its own bank orders, in progress, money that arrived."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from cnn_offset import jobs
+from cnn_offset.blueprints import provider
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.status import OrderStatus
+from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.models import Cancellation, Message, Order, PaymentFact
+from cnn_offset.services import ServiceError, paying
+from cnn_offset.services.joining import find_user
+from cnn_offset.services.selling import details_due, read_amount
+from tests.conftest import Clock
+from tests.web.people import add_person, log_in, post
+from tests.web.selling import Sale, sell
+
+STAFF = "staff@example.org"
+OTHER = "other@example.org"
+
+
+@pytest.fixture
+def sale(app: Flask, clock: Clock) -> Sale:
+    """A bank order of 10 units at USD 2.50, opened, and staff of two providers."""
+    made = sell(app, clock, method="bank_transfer")
+    add_person(app, STAFF, "provider", made.provider)
+    add_person(app, OTHER, "provider", sell(app, clock, method="bank_transfer").provider)
+    return made
+
+
+def money(**changes: str) -> dict[str, str]:
+    return {
+        "amount": "25.00",
+        "currency": "USD",
+        "received_on": "2026-11-02",
+        "bank_ref": "NTRF 4711",
+        **changes,
+    }
+
+
+def facts(app: Flask) -> list[PaymentFact]:
+    with app.app_context():
+        return list(db.session.scalars(select(PaymentFact)))
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+def test_pages_in_each_language(app: Flask, sale: Sale, lang: str) -> None:
+    staff = log_in(app, STAFF)
+    listed = staff.get(f"/{lang}/provider/orders")
+    assert listed.status_code == 200
+    assert sale.code in listed.text
+    assert listed.text.count("<h1") == 1
+    page = staff.get(f"/{lang}/provider/orders/{sale.code}")
+    assert page.status_code == 200
+    assert "RF" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+    assert staff.get(f"/{lang}/provider/orders?show=all").status_code == 200
+
+
+def test_orders_of_others_do_not_exist(app: Flask, sale: Sale) -> None:
+    other = log_in(app, OTHER)
+    assert sale.code not in other.get("/en/provider/orders?show=all").text
+    path = f"/en/provider/orders/{sale.code}"
+    assert other.get(path).status_code == 404
+    assert post(other, f"{path}/in-progress").status_code == 404
+    assert post(other, f"{path}/paid", **money(), seen="yes").status_code == 404
+    assert facts(app) == []
+
+
+def test_orders_paid_at_a_processor_are_not_listed(app: Flask, clock: Clock) -> None:
+    sale = sell(app, clock, method="paypal")
+    add_person(app, STAFF, "provider", sale.provider)
+    staff = log_in(app, STAFF)
+    assert (
+        "There are no orders by bank transfer yet."
+        in staff.get("/en/provider/orders?show=all").text
+    )
+    assert staff.get(f"/en/provider/orders/{sale.code}").status_code == 404
+
+
+def test_in_progress_once(app: Flask, sale: Sale) -> None:
+    staff = log_in(app, STAFF)
+    path = f"/en/provider/orders/{sale.code}"
+    assert "Mark as in progress" in staff.get(path).text
+    for _ in range(2):
+        assert post(staff, f"{path}/in-progress").status_code == 302
+    assert "Mark as in progress" not in staff.get(path).text
+    with app.app_context():
+        kinds = list(db.session.scalars(select(Message.kind)))
+    assert kinds.count("order_in_progress") == 1
+
+
+def test_exact_money_is_shown_back_then_pays(app: Flask, sale: Sale) -> None:
+    staff = log_in(app, STAFF)
+    path = f"/en/provider/orders/{sale.code}"
+    look = post(staff, f"{path}/paid", **money())
+    assert look.status_code == 200
+    assert "exactly what was due" in look.text
+    assert facts(app) == []
+
+    assert post(staff, f"{path}/paid", **money(), seen="yes").status_code == 302
+    page = staff.get(path).text
+    assert "The order is paid." in page
+    assert "NTRF 4711" in page
+    assert STAFF in page
+    with app.app_context():
+        order = db.session.get_one(Order, sale.order_id)
+        assert order.status is OrderStatus.PAID
+        assert len(list(db.session.scalars(select(Cancellation)))) == 1
+    # The same entry once more changes nothing: there is nothing to record any more.
+    post(staff, f"{path}/paid", **money(), seen="yes")
+    assert len(facts(app)) == 1
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "word"),
+    [("24.99", "USD", "Too little"), ("25.01", "USD", "Too much"), ("25", "EUR", "Wrong currency")],
+)
+def test_other_money_goes_to_a_person(
+    app: Flask, sale: Sale, amount: str, currency: str, word: str
+) -> None:
+    staff = log_in(app, STAFF)
+    path = f"/en/provider/orders/{sale.code}"
+    look = post(staff, f"{path}/paid", **money(amount=amount, currency=currency))
+    assert "This is not what was due." in look.text
+    post(staff, f"{path}/paid", **money(amount=amount, currency=currency), seen="yes")
+    assert word in staff.get(path).text
+    with app.app_context():
+        assert db.session.get_one(Order, sale.order_id).status is OrderStatus.IN_REVIEW
+        assert list(db.session.scalars(select(Cancellation))) == []
+
+
+def test_money_in_two_parts(app: Flask, sale: Sale) -> None:
+    staff = log_in(app, STAFF)
+    path = f"/en/provider/orders/{sale.code}/paid"
+    post(staff, path, **money(amount="20", bank_ref="A"), seen="yes")
+    post(staff, path, **money(amount="5", bank_ref="B"), seen="yes")
+    with app.app_context():
+        assert db.session.get_one(Order, sale.order_id).status is OrderStatus.PAID
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount", ""), ("amount", "0"), ("amount", "-25"), ("amount", "25,00"),
+        ("amount", "2e1"), ("amount", "NaN"), ("amount", "25.001"), ("amount", "USD 25"),
+        ("amount", "9" * 25), ("amount", "٢٥"), ("amount", "1,23.00"),
+        ("currency", ""), ("currency", "XXX"), ("currency", "XAU"), ("currency", "dollars"),
+        ("received_on", ""), ("received_on", "02/11/2026"), ("received_on", "2026-11-03"),
+        ("received_on", "9999-99-99"),
+        ("bank_ref", ""), ("bank_ref", "x" * 128), ("bank_ref", "a\u202eb"), ("bank_ref", "\0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_and_kept(
+    app: Flask, sale: Sale, name: str, value: str
+) -> None:
+    staff = log_in(app, STAFF)
+    answer = post(
+        staff, f"/en/provider/orders/{sale.code}/paid", **money(**{name: value}), seen="yes"
+    )
+    assert answer.status_code == 422
+    assert f'href="#{name}"' in answer.text
+    assert facts(app) == []
+    if name != "bank_ref":
+        assert 'value="NTRF 4711"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "minor"),
+    [
+        ("1,234.50", "en", 123450), ("1234.5", "en", 123450), ("1,234", "en", 123400),
+        ("1 234,50", "fr", 123450), ("1\u202f234,50", "fr", 123450),
+        ("1\u00a0234,5", "fr", 123450), ("1234,50", "fr", 123450),
+        ("1.234,50", "es", 123450), ("1.234", "es", 123400), ("1234,50", "es", 123450),
+        ("  7 ", "en", 700),
+    ],
+)  # fmt: skip
+def test_amounts_as_people_write_them(text: str, lang: str, minor: int) -> None:
+    assert read_amount(text, "USD", lang) == Money(minor, "USD")
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("12,50", "en"), ("1.234", "en"), ("1.234,50", "en"), ("12.50", "fr"), ("1,234.50", "fr"),
+        ("12.50", "es"), ("1 234,50", "es"), ("1,2,3", "en"), ("1..2", "en"), ("1.", "en"),
+        (".5", "en"), ("+5", "en"), ("5 USD", "en"), ("0x10", "en"), ("1_000", "en"),
+        ("12,5,0", "fr"), ("1 23", "fr"), ("", "es"), ("Infinity", "en"), ("1234 567", "fr"),
+    ],
+)  # fmt: skip
+def test_amounts_that_could_mean_two_things(text: str, lang: str) -> None:
+    with pytest.raises(ServiceError):
+        read_amount(text, "USD", lang)
+
+
+def test_yen_have_no_decimals() -> None:
+    assert read_amount("1,234", "JPY", "en") == Money(1234, "JPY")
+    with pytest.raises(ServiceError):
+        read_amount("1234.5", "JPY", "en")
+
+
+def test_contact_is_shown_when_it_is_needed(app: Flask, sale: Sale) -> None:
+    staff = log_in(app, STAFF)
+    path = f"/en/provider/orders/{sale.code}"
+    assert "ada@example.org" not in staff.get(path).text
+    post(staff, f"{path}/paid", **money(), seen="yes")
+    assert "ada@example.org" in staff.get(path).text
+
+
+def test_contact_of_one_who_waits_for_bank_details(app: Flask, clock: Clock) -> None:
+    sale = sell(app, clock, method="bank_transfer", own_details=True)
+    add_person(app, STAFF, "provider", sale.provider)
+    page = log_in(app, STAFF).get(f"/en/provider/orders/{sale.code}").text
+    assert "ada@example.org" in page
+    assert "Send your bank details" in page
+
+
+def test_due_in_two_working_days(app: Flask, clock: Clock) -> None:
+    clock.now = clock.now.replace(month=11, day=6)  # a Friday
+    sale = sell(app, clock, method="bank_transfer")
+    add_person(app, STAFF, "provider", sale.provider)
+    with app.app_context():
+        order = db.session.get_one(Order, sale.order_id)
+        assert details_due(order) - order.placed_at == timedelta(days=4)
+    assert "To deal with by" in log_in(app, STAFF).get("/en/provider/orders").text
+    clock.tick(days=5)
+    assert "Overdue since" in log_in(app, STAFF).get("/en/provider/orders").text
+
+
+def test_money_for_a_lapsed_order(app: Flask, sale: Sale, clock: Clock) -> None:
+    """Late money takes the units again if they are there."""
+    clock.tick(days=91)
+    with app.app_context():
+        assert jobs.do("order", sale.order_id)
+        assert db.session.get_one(Order, sale.order_id).status is OrderStatus.LAPSED
+    staff = log_in(app, STAFF)
+    answer = post(
+        staff,
+        f"/en/provider/orders/{sale.code}/paid",
+        **money(received_on="2026-12-01"),
+        seen="yes",
+    )
+    assert answer.status_code == 302
+    with app.app_context():
+        assert db.session.get_one(Order, sale.order_id).status is OrderStatus.PAID
+
+
+def test_pages_of_many_orders(app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider, "PAGE", 2)
+    first = sell(app, clock, method="bank_transfer")
+    sales = [first, *(sell(app, clock, method="bank_transfer", like=first) for _ in range(4))]
+    add_person(app, STAFF, "provider", first.provider)
+    staff, path, seen = log_in(app, STAFF), "/en/provider/orders", []
+    while path:
+        page = staff.get(path).text
+        seen += [each.code for each in reversed(sales) if each.code in page]
+        older = re.search(r'href="([^"]+)" rel="next"', page)
+        path = older[1] if older else ""
+    assert seen == [each.code for each in reversed(sales)]
+
+
+@pytest.mark.usefixtures("sale")
+def test_staff_without_a_provider_sees_nothing(app: Flask) -> None:
+    with app.app_context(), unit_of_work() as session:
+        find_user(session, STAFF).provider_id = None  # type: ignore[union-attr]
+    assert log_in(app, STAFF).get("/en/provider/orders").status_code == 404
+
+
+def test_mark_in_progress_after_the_end_does_nothing(app: Flask, sale: Sale, clock: Clock) -> None:
+    clock.tick(days=91)
+    with app.app_context():
+        jobs.do("order", sale.order_id)
+        with unit_of_work() as session:
+            paying.mark_in_progress(
+                session, session.get_one(Order, sale.order_id), actor=STAFF, now=clock()
+            )
+        assert db.session.get_one(Order, sale.order_id).in_progress_at is None
