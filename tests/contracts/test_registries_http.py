@@ -44,6 +44,27 @@ CANCELLATION = {
     "completedAt": TIME,
     "segments": [SEGMENT],
 }
+OPERATION = {
+    "id": "op-1",
+    "key": "key-1",
+    "state": "succeeded",
+    "result": {"transaction": "T1", "executed_at": TIME, "ranges": []},
+}
+YES = {
+    "serverTime": TIME,
+    "cancellation": CANCELLATION,
+    "clientReference": "key-1",
+    "cancellations": [CANCELLATION],
+    "page": 1,
+    "pages": 1,
+    "blocks": [],
+    "meta": {"clock": TIME},
+    "operation": OPERATION,
+    "key": "key-1",
+    "items": [],
+    "next": None,
+}
+"""Reads as a success whatever is asked, of either registry."""
 
 
 class Canned:
@@ -116,12 +137,15 @@ def calls(connector: RegistryConnector) -> list[Callable[[], Any]]:
         ("200 OK", {"serverTime": TIME, "meta": {"clock": TIME}}),
         ("204 No Content", b""),
         ("302 Found", b""),
+        ("302 Found", YES),
         ("307 Temporary Redirect", b""),
         ("400 Bad Request", b"<h1>Bad Request</h1>"),
         ("401 Unauthorized", {"error": {"code": "X", "message": "x"}, "serverTime": TIME}),
         ("403 Forbidden", {"code": "x", "title": "x", "meta": {"clock": TIME}}),
         ("404 Not Found", b"<h1>nginx</h1>"),
         ("404 Not Found", {"error": "x"}),
+        ("404 Not Found", YES),
+        ("500 Internal Server Error", YES),
         ("408 Request Timeout", b""),
         ("429 Too Many Requests", {"error": {"code": "X", "message": "x"}, "serverTime": TIME}),
         ("500 Internal Server Error", b""),
@@ -137,6 +161,22 @@ def test_no_clear_answer_is_unknown_and_asked_once(
         with pytest.raises(OutcomeUnknownError):
             call()
         assert len(canned.requests) == number
+
+
+@pytest.mark.parametrize("kind", [CdmConnector, A64FinalConnector])
+def test_a_clear_yes_is_believed(canned: Canned, kind: type[RegistryConnector]) -> None:
+    canned.says("200 OK", YES)
+    cancelled, found, listed = (call() for call in calls(made(kind, canned.url)))
+    assert cancelled.status is ReportStatus.CONFIRMED
+    assert found.status in (ReportStatus.CONFIRMED, ReportStatus.NOT_KNOWN)
+    assert listed == []
+
+
+def test_a_failed_handshake_is_unknown(canned: Canned) -> None:
+    canned.chunks = [b"HTTP/1.1 200 OK\r\n\r\n"]
+    for call in calls(made(CdmConnector, canned.url.replace("http:", "https:"))):
+        with pytest.raises(OutcomeUnknownError):
+            call()
 
 
 @pytest.mark.parametrize(
@@ -242,6 +282,12 @@ def test_an_answer_about_another_key_is_unknown(canned: Canned) -> None:
         canned.says("200 OK", {"meta": {"clock": TIME}, "key": key, "items": []})
         with pytest.raises(OutcomeUnknownError):
             made(A64FinalConnector, canned.url).fetch("key-1")
+    strange = OPERATION | {"key": "key-2"}
+    canned.says("200 OK", YES | {"items": [strange], "operation": strange})
+    with pytest.raises(OutcomeUnknownError):
+        made(A64FinalConnector, canned.url).fetch("key-1")
+    with pytest.raises(OutcomeUnknownError):
+        made(A64FinalConnector, canned.url).cancel(REQUEST)
 
 
 def test_a_key_cancelled_twice_shows_all_its_units(canned: Canned) -> None:
@@ -251,20 +297,63 @@ def test_a_key_cancelled_twice_shows_all_its_units(canned: Canned) -> None:
         "startSerial": "BR-5-20-1-1-0-8",
         "endSerial": "BR-5-24-1-1-0-8",
     }
-    twice = [CANCELLATION, CANCELLATION | {"transactionId": "VC2", "segments": [second]}]
+    later = TIME.replace("12:00", "13:00")
+    twice = [
+        CANCELLATION | {"transactionId": "VC2", "segments": [second], "completedAt": later},
+        CANCELLATION,
+    ]
     canned.says("200 OK", {"serverTime": TIME, "clientReference": "key-1", "cancellations": twice})
     report = made(CdmConnector, canned.url).fetch("key-1")
-    assert [(each.first, each.last) for each in report.ranges] == [(10, 14), (20, 24)]
-    assert report.registry_ref == "VC1, VC2"
+    assert [(each.first, each.last) for each in report.ranges] == [(20, 24), (10, 14)]
+    assert report.registry_ref == "VC2, VC1"
+    assert report.completed_at is not None
+    assert report.completed_at.isoformat() == later
 
 
 def test_pages_that_never_end_are_given_up(canned: Canned) -> None:
     canned.says("200 OK", {"serverTime": TIME, "page": 1, "pages": 2, "blocks": []})
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError, match="page 1 in answer to page 2"):
         list(made(CdmConnector, canned.url).list_blocks("ACC-1"))
     canned.says("200 OK", {"meta": {"clock": TIME}, "items": [], "next": "x"})
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError, match="circle"):
         list(made(A64FinalConnector, canned.url).list_blocks("ACC-1"))
+
+
+@pytest.mark.parametrize("account", ["ACC-1", "ACC-2"])
+def test_a_block_of_another_account_is_not_believed(canned: Canned, account: str) -> None:
+    block = {
+        "blockId": "B1",
+        "accountId": account,
+        "activityRef": "8",
+        "unitType": "CER",
+        "party": "BR",
+        "commitmentPeriod": 1,
+        "units": SEGMENT,
+        "held": 3,
+        "monitoringStart": "2011-06-01",
+        "monitoringEnd": "2012-05-31",
+        "vintage": 2012,
+        "shareOfProceedsPaid": True,
+    }
+    holding = {
+        "id": "B1",
+        "account": account,
+        "activity": {"reference": "8", "host_party": "BR"},
+        "unit": "AER",
+        "issued": {"series": "BR", "from": 10, "to": 14, "from_id": "x10", "to_id": "x14"},
+        "balance": 3,
+        "monitoring": {"from": "2011-06-01", "to": "2012-05-31"},
+        "vintage": 2012,
+        "cancellable": True,
+    }
+    canned.says("200 OK", YES | {"blocks": [block], "items": [holding]})
+    for kind in (CdmConnector, A64FinalConnector):
+        listing = made(kind, canned.url).list_blocks("ACC-1")
+        if account == "ACC-1":
+            assert [(each.block_ref, each.held) for each in listing] == [("B1", 3)]
+        else:
+            with pytest.raises(OutcomeUnknownError):
+                list(listing)
 
 
 def test_success_without_a_result_is_unknown(canned: Canned) -> None:
@@ -278,6 +367,7 @@ def test_success_without_a_result_is_unknown(canned: Canned) -> None:
     ("states", "status"),
     [
         (["failed"], ReportStatus.REFUSED),
+        (["failed", "failed"], ReportStatus.REFUSED),
         (["failed", "pending"], ReportStatus.ACCEPTED),
         (["pending", "failed"], ReportStatus.ACCEPTED),
         (["failed", "succeeded"], ReportStatus.CONFIRMED),
@@ -291,11 +381,13 @@ def test_a_refusal_is_not_final_while_another_send_is_open(
     operations = [
         {"id": f"op-{number}", "key": "key-1", "state": state}
         | ({"result": result} if state == "succeeded" else {})
-        | ({"problem": {"code": "no", "title": "No."}} if state == "failed" else {})
+        | ({"problem": {"code": "no", "title": f"No {number}."}} if state == "failed" else {})
         for number, state in enumerate(states)
     ]
     canned.says("200 OK", {"meta": {"clock": TIME}, "key": "key-1", "items": operations})
-    assert made(A64FinalConnector, canned.url).fetch("key-1").status is status
+    report = made(A64FinalConnector, canned.url).fetch("key-1")
+    assert report.status is status
+    assert report.reason == (f"No {len(states) - 1}." if status is ReportStatus.REFUSED else "")
 
 
 def test_a_name_that_does_not_resolve_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
