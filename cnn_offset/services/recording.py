@@ -36,6 +36,10 @@ MOST: Final = 2**31 - 1
 """The largest number the columns hold; whoever asks for more asks for nothing."""
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 _WORD = re.compile(r"\w+")
+_LETTERS = str.maketrans(
+    {"ł": "l", "đ": "d", "ð": "d", "ø": "o", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i", "ħ": "h"}
+)
+"""Letters that Unicode does not take apart, as people without them type them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class RecordPage:
 
 def words(text: str) -> list[str]:
     """Return the words of ``text`` as the index keeps them: without case and accents."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     bare = "".join(sign for sign in plain if not unicodedata.combining(sign))
     return [word[:60] for word in _WORD.findall(bare)]
 
