@@ -7,8 +7,8 @@ from typing import Final
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .paypal_api import Refusal, added, find_order, give_back, new_name, now, save
-from .paypal_webhooks import ring_paypal
+from .paypal_api import CLIENT, Refusal, added, find_order, give_back, new_name, now, save
+from .paypal_webhooks import WEBHOOK_ID, ring_paypal
 from .processors import Choice, back_to, lateness
 from .state import Document, current_state
 
@@ -46,7 +46,8 @@ def show_all() -> str:
         for each in [stored["order"]]
         for unit in each["purchase_units"]
     ]
-    return render_template("processors/list.html", title="PayPal", rows=rows)
+    settings = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "webhook_id": WEBHOOK_ID}
+    return render_template("processors/list.html", title="PayPal", rows=rows, settings=settings)
 
 
 @bp.get("/pay/<order_id>")
@@ -224,4 +225,4 @@ def _described(order: Document) -> dict[str, str]:
 
 
 def _word(order: Document) -> str:
-    return " ".join([order["status"], *(each["status"] for each in _captures(order))])
+    return ", capture ".join([order["status"], *(each["status"] for each in _captures(order))])

@@ -20,7 +20,7 @@ from flask.typing import ResponseReturnValue
 from .processors import Choice, back_to, lateness
 from .state import Document, current_state
 from .stripe_api import Refusal, find, give_back, make, of_intent, save
-from .stripe_webhooks import ring_stripe
+from .stripe_webhooks import SECRET, ring_stripe
 
 bp = Blueprint("pages", __name__)
 
@@ -60,7 +60,8 @@ def show_all() -> str:
         )
         for each in reversed(current_state().all("stripe/session"))
     ]
-    return render_template("processors/list.html", title="Stripe", rows=rows)
+    settings = {"secret_key": "sk_test_ and anything", "webhook_secret": SECRET}
+    return render_template("processors/list.html", title="Stripe", rows=rows, settings=settings)
 
 
 @bp.get("/pay/<session_id>")
@@ -268,7 +269,7 @@ def _described(session: Document) -> dict[str, str]:
         "Amount": f"{_written(session)} {session['currency'].upper()}",
         "To": f"account {session['account']}",
         "For": session["description"],
-        "Status": " ".join([session["status"], intent["status"] if intent else ""]).strip(),
+        "Status": ", payment ".join([session["status"], *([intent["status"]] if intent else [])]),
         "Disputes": ", ".join(each["status"] for each in disputes),
     }
 
