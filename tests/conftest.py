@@ -15,12 +15,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from hypothesis import settings
 from sqlalchemy import create_engine, event, text
 
 from cnn_offset.app import create_app
 from cnn_offset.extensions import db
 
 CI = os.environ.get("CI") == "true"
+# A busy machine is slow, not wrong; and what fails here must fail there.
+settings.register_profile("house", deadline=None, derandomize=CI)
+settings.load_profile("house")
 
 
 def missing(what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,3 +124,14 @@ def test_silence_ends_with_our_patience(name: str, sandbox: Any) -> None:
     with pytest.raises(OutcomeUnknownError):
         hasty.start(request)
     assert world.books(request.key).opened == 1
+
+
+def test_a_late_webhook_comes_late(world: SandboxProcessorWorld) -> None:
+    fault = {"target": world.name, "kind": "webhook_late", "count": 1, "milliseconds": 100}
+    requests.post(f"{world._url}/faults", json=fault, timeout=10)
+    _, redirect = start(world)
+    before = time.monotonic()
+    world.act(Act.PAY, redirect)
+    notice = world.plugin.read_webhook(world.next_delivery())
+    assert time.monotonic() - before >= 0.1
+    assert list(notice.processor_refs) == [redirect.processor_ref]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import copy
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from cnn_offset.sandbox import create_sandbox
+from cnn_offset.sandbox import create_sandbox, webhooks
 
 ORDER: dict[str, Any] = {
     "intent": "CAPTURE",
@@ -183,3 +185,32 @@ def test_books_survive_a_restart(tmp_path: Path) -> None:
             made
         ]
     second.extensions["sandbox.state"].close()
+
+
+def test_webhooks_are_sent_again_until_somebody_takes_them(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_PAUSES", (0.0, 0.0, 0.0, 0.0))
+    answers, heard = [503, 500, 204, 204], threading.Semaphore(0)
+    bodies: list[bytes] = []
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(answers.pop(0))
+            self.end_headers()
+            heard.release()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ear) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        client.post("/control/webhooks", json={"stripe": f"http://127.0.0.1:{server.server_port}/"})
+        session = client.post("/stripe/v1/checkout/sessions", data=SESSION, headers=STRIPE)
+        client.post(f"/stripe/pay/{session.get_json()['id']}", data={"choice": "card"})
+        assert all(heard.acquire(timeout=5) for _ in range(3))
+        assert not heard.acquire(timeout=0.05)
+        server.shutdown()
+    assert len(bodies) == 3
+    assert len(set(bodies)) == 1
