@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from cnn_offset.extensions import db
+from tests.conftest import Clock, settings
 from tests.factories import make_activity, make_block, make_offer, make_payout, make_provider
 
 
@@ -55,3 +59,28 @@ def test_without_offers_the_page_still_explains(client: FlaskClient) -> None:
     assert "<article" not in page.text
     assert '<dl class="figures">' not in page.text
     assert '<ol class="steps">' in page.text
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (datetime(2026, 9, 1, tzinfo=UTC), False),
+        (datetime(2026, 11, 20, tzinfo=UTC), True),
+        (datetime(2026, 12, 29, tzinfo=UTC), False),
+    ],
+)
+def test_a_registry_about_to_close_is_announced(
+    make_app: Callable[..., Flask], clock: Clock, now: datetime, said: bool
+) -> None:
+    registries = settings()["REGISTRIES"]
+    registries["cdm"]["last_order"] = datetime(2026, 12, 28, tzinfo=UTC)
+    clock.now = now
+    client = make_app(REGISTRIES=registries).test_client()
+    assert ("28 December 2026, 00:00" in client.get("/en/").text) is said
+
+
+def test_the_answers_tell_the_last_day_for_orders(make_app: Callable[..., Flask]) -> None:
+    registries = settings()["REGISTRIES"]
+    registries["cdm"]["last_order"] = datetime(2026, 12, 28, tzinfo=UTC)
+    client = make_app(REGISTRIES=registries).test_client()
+    assert "28 décembre 2026" in client.get("/fr/faq").text

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from cnn_offset.extensions import platform
 from cnn_offset.guards import guarded, public
@@ -13,6 +16,16 @@ bp = guarded(Blueprint("help", __name__), public)
 
 TERMS_VERSION = "2026-11-22"
 """The terms in force. A new version is a new file; old ones keep their address."""
+
+
+def last_orders() -> list[tuple[str, datetime]]:
+    """Return the title of each registry that will close, and until when it takes orders."""
+    here = platform()
+    return [
+        (gettext(here.registries[name].title), dates.last_order)
+        for name, dates in here.registry_dates.items()
+        if dates.last_order is not None and dates.last_order > here.clock()
+    ]
 
 
 def _page(name: str, **values: object) -> str:
@@ -28,7 +41,7 @@ def how_it_works() -> ResponseReturnValue:
 @bp.get("/faq")
 def faq() -> ResponseReturnValue:
     """Answer what people ask."""
-    return _page("faq", hold_minutes=platform().settings.HOLD_MINUTES)
+    return _page("faq", hold_minutes=platform().settings.HOLD_MINUTES, last_orders=last_orders())
 
 
 @bp.get("/units")

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from cnn_offset.blueprints.catalogue.cards import featured, figures
+from cnn_offset.blueprints.help import last_orders
+from cnn_offset.extensions import platform
 from cnn_offset.guards import guarded, public
 
 bp = guarded(Blueprint("home", __name__), public)
 
 FEATURED: Final = 6
+NOTICE: Final = timedelta(days=90)
+"""How long before a registry's last order the front page says so (F7)."""
 
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
     """Say what this is, and lead to the projects of the day."""
-    return render_template("home/index.html", featured=featured(FEATURED), figures=figures())
+    soon = platform().clock() + NOTICE
+    return render_template(
+        "home/index.html",
+        featured=featured(FEATURED),
+        figures=figures(),
+        closing=[(registry, last) for registry, last in last_orders() if last < soon],
+    )
