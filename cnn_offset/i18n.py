@@ -111,6 +111,15 @@ def language() -> str:
     return locale.language if locale else "en"
 
 
+def preferred_language() -> str:
+    """Return the first of our languages that the browser asks for, whatever its country."""
+    for tag, _quality in request.accept_languages:
+        lang = tag.partition("-")[0].lower()
+        if lang in LANGUAGES:
+            return lang
+    return "en"
+
+
 def localised(texts: Mapping[str, str], lang: str = "") -> str:
     """Return the text in the reader's language, else the first there is."""
     lang = lang or language()

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cnn_offset.extensions import Platform, db
-from cnn_offset.i18n import LANGUAGES
+from cnn_offset.i18n import LANGUAGES, preferred_language
 from cnn_offset.services import NotFoundError
 
 PAGES = {400, 403, 404, 405, 409, 413, 422, 429, 500, 503}
@@ -87,4 +87,4 @@ def _language_of_path() -> str:
     first = request.path.split("/", 2)[1] if request.path.count("/") > 1 else ""
     if first in LANGUAGES:
         return first
-    return request.accept_languages.best_match(list(LANGUAGES)) or "en"
+    return preferred_language()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from cnn_offset.extensions import platform
 from cnn_offset.guards import guarded, public
-from cnn_offset.i18n import LANGUAGES
+from cnn_offset.i18n import LANGUAGES, preferred_language
 
 bp = guarded(Blueprint("root", __name__), public)
 PRIVATE = ("account", "basket", "checkout", "operator", "orders", "provider")
@@ -18,8 +18,7 @@ PRIVATE = ("account", "basket", "checkout", "operator", "orders", "provider")
 @bp.get("/")
 def index() -> ResponseReturnValue:
     """Send a visitor without a language to the one the browser prefers; only from here."""
-    lang = request.accept_languages.best_match(list(LANGUAGES)) or "en"
-    response = redirect(url_for("home.index", lang=lang))
+    response = redirect(url_for("home.index", lang=preferred_language()))
     response.vary.add("Accept-Language")
     return response
 

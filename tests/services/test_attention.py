@@ -1,0 +1,248 @@
+"""Everything that does not go on by itself is found, with a word on what to do."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from cnn_offset import jobs
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.status import MessageStatus
+from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.models import Event, Message, Order, Payment, PayoutMethod, WebhookDelivery
+from cnn_offset.plugins.errors import UnavailableError
+from cnn_offset.services import paying
+from cnn_offset.services.attention import Item, attention, look_again
+from cnn_offset.services.moves import move
+from tests.services.conftest import Shop
+
+
+def found(shop: Shop) -> list[Item]:
+    db.session.expire_all()
+    return attention(db.session(), now=shop.clock())
+
+
+def kinds(shop: Shop) -> set[str]:
+    return {item.kind for item in found(shop)}
+
+
+def code(order_id: int) -> str:
+    return db.session.get_one(Order, order_id).code
+
+
+def pay(shop: Shop) -> int:
+    order_id = shop.order()
+    shop.money(shop.open(order_id))
+    return order_id
+
+
+def test_nothing_waits_while_all_goes_well(shop: Shop) -> None:
+    assert kinds(shop) == set()
+    pay(shop)
+    assert kinds(shop) == set()
+    shop.work()
+    assert kinds(shop) == set()
+
+
+def test_paid_but_not_cancelled(shop: Shop) -> None:
+    order_id = pay(shop)
+    shop.clock.tick(minutes=14)
+    assert kinds(shop) == set()
+    shop.clock.tick(minutes=1)
+    (item,) = found(shop)
+    assert (item.kind, item.order_code) == ("slow", code(order_id))
+    shop.work()
+    assert kinds(shop) == set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"), [("refuse", "rejected"), ("fewer", "mismatched"), ("other", "mismatched")]
+)
+def test_registry_trouble(shop: Shop, fault: str, wanted: str) -> None:
+    order_id = pay(shop)
+    shop.registry.faults = [fault]
+    shop.work()
+    items = {item.kind: item for item in found(shop)}
+    assert set(items) == {wanted, "in_review"}
+    assert items[wanted].order_code == code(order_id)
+    assert items[wanted].detail
+    assert "cancellation" in items["in_review"].detail
+
+
+def test_no_answer_from_the_registry(shop: Shop) -> None:
+    order_id = pay(shop)
+    shop.registry.faults = ["after"]
+    jobs.do("cancellation", shop.cancellation(order_id).id)
+    assert "unknown" in kinds(shop)
+    shop.work()
+    assert kinds(shop) == set()
+
+
+def test_money_paid_twice(shop: Shop) -> None:
+    order_id = shop.order()
+    first = shop.open(order_id)
+    with unit_of_work() as session:
+        session.get_one(Payment, first).status = paying.PaymentStatus.FAILED
+    second = shop.open(order_id)
+    shop.money(second)
+    shop.money(first)
+    (item,) = (each for each in found(shop) if each.kind == "surplus")
+    assert item.order_code == code(order_id)
+    assert "p-" in item.detail
+
+
+def test_money_that_goes_back_after_the_units_are_gone(shop: Shop) -> None:
+    order_id = shop.order()
+    payment_id = shop.open(order_id)
+    shop.money(payment_id)
+    shop.work()
+    ref = shop.payment(payment_id).processor_ref
+    shop.pay.facts[ref].append(
+        Fact(FactKind.DISPUTE, "d1", FactStatus.OPEN, None, None, shop.clock(), "not known")
+    )
+    jobs.do("payment", payment_id)
+    assert kinds(shop) == {"money_back"}
+
+
+def test_too_little_money_and_a_refund_that_is_due(shop: Shop) -> None:
+    order_id = shop.order()
+    payment_id = shop.open(order_id)
+    shop.money(payment_id, shop.payment(payment_id).due - shop.offer.price)
+    assert kinds(shop) == {"in_review"}
+    with unit_of_work() as session:
+        order = session.get_one(Order, order_id)
+        move(
+            session,
+            order,
+            paying.OrderStatus.REFUND_DUE,
+            actor="op",
+            why="too little",
+            now=shop.clock(),
+        )
+    (item,) = found(shop)
+    assert (item.kind, item.detail) == ("refund_due", "too little")
+
+
+def test_webhooks_nobody_knows(shop: Shop) -> None:
+    with unit_of_work() as session:
+        paying.store_delivery(
+            session, "paypal", paying.Notice("evt-9", ["R-unknown"]), "{}", now=shop.clock()
+        )
+    delivery_id = db.session.scalars(select(WebhookDelivery.id)).one()
+    jobs.do("webhook_delivery", delivery_id)
+    assert kinds(shop) == set()
+    shop.clock.tick(minutes=11)
+    jobs.do("webhook_delivery", delivery_id)
+    (item,) = found(shop)
+    assert (item.kind, item.detail) == ("unmatched", "paypal evt-9")
+    shop.clock.tick(days=31)
+    assert kinds(shop) == set()
+
+
+def test_work_that_fails_time_and_again(shop: Shop) -> None:
+    order_id = shop.order()
+    payment_id = shop.open(order_id)
+    shop.pay.failures = [UnavailableError("down")] * 5
+    for n in range(5):
+        assert kinds(shop) == set(), n
+        jobs.do("payment", payment_id)
+    (item,) = found(shop)
+    assert (item.kind, item.order_code) == ("failing", code(order_id))
+    assert "UnavailableError: down" in item.detail
+    jobs.do("payment", payment_id)
+    assert kinds(shop) == set()
+
+
+def test_mails_that_were_given_up(shop: Shop) -> None:
+    order_id = shop.order()
+    with unit_of_work() as session:
+        message = session.scalars(select(Message).where(Message.kind == "order_placed")).one()
+        message.last_error = "550 no such user"
+        move(session, message, MessageStatus.FAILED, actor="outbox", why="x", now=shop.clock())
+    (item,) = found(shop)
+    assert (item.kind, item.order_code) == ("mail", code(order_id))
+    assert item.detail == "order_placed: 550 no such user"
+
+
+def test_a_provider_that_does_not_send_its_details(shop: Shop) -> None:
+    with unit_of_work() as session:
+        payout = session.scalars(
+            select(PayoutMethod).where(PayoutMethod.method_id == "bank_transfer")
+        ).one()
+        payout.account = {"sends_own_details": "Yes"}
+    order_id = shop.order(method="bank_transfer")
+    shop.clock.tick(days=2, minutes=-1)
+    assert kinds(shop) == set()
+    shop.clock.tick(minutes=1)
+    (item,) = found(shop)
+    assert (item.kind, item.order_code) == ("overdue", code(order_id))
+    with unit_of_work() as session:
+        paying.mark_in_progress(
+            session, session.get_one(Order, order_id), actor="staff", now=shop.clock()
+        )
+    assert kinds(shop) == set()
+
+
+def test_a_weekend_is_no_delay(shop: Shop) -> None:
+    with unit_of_work() as session:
+        payout = session.scalars(
+            select(PayoutMethod).where(PayoutMethod.method_id == "bank_transfer")
+        ).one()
+        payout.account = {"sends_own_details": "yes"}
+    shop.clock.tick(days=4)  # a Friday
+    shop.order(method="bank_transfer")
+    shop.clock.tick(days=3, hours=23)
+    assert kinds(shop) == set()
+    shop.clock.tick(hours=1)
+    assert kinds(shop) == {"overdue"}
+
+
+def test_a_provider_whose_details_we_have_sent_owes_nothing(shop: Shop) -> None:
+    shop.order(method="bank_transfer")
+    shop.clock.tick(days=10)
+    assert kinds(shop) == set()
+
+
+def test_oldest_first_and_every_item_says_what_to_do(shop: Shop) -> None:
+    for fault in ("refuse", "fewer"):
+        order_id = pay(shop)
+        shop.registry.faults = [fault]
+        jobs.do("cancellation", shop.cancellation(order_id).id)
+        jobs.do("cancellation", shop.cancellation(order_id).id)
+        shop.clock.tick(hours=1)
+    items = found(shop)
+    assert len(items) == 4
+    assert [item.since for item in items] == sorted(item.since for item in items)
+    assert all(item.what and item.todo for item in items)
+
+
+def test_look_again(shop: Shop) -> None:
+    order_id = shop.order()
+    payment_id = shop.open(order_id)
+    shop.pay.failures = [UnavailableError("down")] * 3
+    jobs.do("payment", payment_id)
+    later = shop.payment(payment_id).due_at
+    assert later is not None
+    assert later > shop.clock()
+    with unit_of_work() as session:
+        order = session.get_one(Order, order_id)
+        count = look_again(session, order, actor="op@example.org", now=shop.clock())
+    assert count == 2  # the payment, and the mail of the order
+    assert shop.payment(payment_id).due_at == shop.clock()
+    event = db.session.scalars(
+        select(Event).where(Event.order_id == order_id).order_by(Event.id.desc())
+    ).first()
+    assert event is not None
+    assert (event.new, event.actor) == ("look again", "op@example.org")
+
+
+def test_look_again_leaves_what_is_finished(shop: Shop) -> None:
+    order_id = pay(shop)
+    shop.work()
+    cancellation = shop.cancellation(order_id)
+    assert cancellation.due_at is None
+    with unit_of_work() as session:
+        look_again(session, session.get_one(Order, order_id), actor="op", now=shop.clock())
+    assert shop.cancellation(order_id).due_at is None
+    shop.work(rounds=3)
+    assert shop.registry.units() == 10
