@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import Any
 
 from flask import Blueprint, Flask, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from . import mailbox, registries
-from .faults import KINDS, PROCESSORS, Fault, Faults, FaultyCalls, current_faults
+from . import mailbox, paypal, registries, stripe
+from .faults import KINDS, Fault, Faults, FaultyCalls, current_faults
 from .state import State, current_state
 
 bp = Blueprint("sandbox", __name__)
@@ -32,10 +30,8 @@ def create_sandbox(state_path: str | None = None) -> Flask:
     app.register_blueprint(bp)
     app.register_blueprint(registries.bp)
     app.register_blueprint(mailbox.bp)
-    for name in PROCESSORS:
-        if importlib.util.find_spec(f"{__package__}.{name}"):
-            module = importlib.import_module(f"{__package__}.{name}")
-            app.register_blueprint(module.bp, url_prefix=f"/{name}")
+    app.register_blueprint(paypal.bp, url_prefix="/paypal")
+    app.register_blueprint(stripe.bp, url_prefix="/stripe")
     app.wsgi_app = FaultyCalls(app.wsgi_app, faults)  # type: ignore[method-assign]
     return app
 

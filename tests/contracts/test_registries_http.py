@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from cnn_offset.plugins.errors import (
     OutcomeUnknownError,
@@ -19,7 +18,6 @@ from cnn_offset.plugins.errors import (
     RefusedError,
     UnavailableError,
 )
-from cnn_offset.plugins.registries._http import ConnectionSettings
 from cnn_offset.plugins.registries.a64_final import A64FinalConnector
 from cnn_offset.plugins.registries.base import (
     CancellationRequest,
@@ -424,38 +422,3 @@ def test_account_and_key_cannot_leave_their_place(canned: Canned) -> None:
     first, second = (each.split(b"\r\n")[0] for each in canned.requests)
     assert first == b"GET /api/v1/accounts/..%2F..%2Fx%3Fy%3D1%23z/blocks?page=1 HTTP/1.1"
     assert second == b"GET /api/v1/cancellations?clientReference=a%26clientReference%3Db HTTP/1.1"
-
-
-# Settings
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("base_url", "http://registry.example.org"),
-        ("base_url", "https://user:pw@registry.example.org"),
-        ("base_url", "https://registry.example.org/?x=1"),
-        ("base_url", "registry"),
-        ("token", ""),
-        ("token", "two words"),
-        ("token", "line\nbreak"),
-        ("token", "schlüssel"),
-        ("timeout_seconds", 0),
-        ("timeout_seconds", 60),
-        ("settle_seconds", 0),
-        ("deduplicate", True),
-    ],
-)
-def test_wrong_settings_are_refused_by_key(key: str, value: Any) -> None:
-    good = {"base_url": "https://registry.example.org/api", "token": "t"}
-    ConnectionSettings.model_validate(good)
-    with pytest.raises(ValidationError) as error:
-        ConnectionSettings.model_validate(good | {key: value})
-    assert [each["loc"] for each in error.value.errors()] == [(key,)]
-
-
-def test_unless_told_a_registry_can_only_be_asked() -> None:
-    connector = made(CdmConnector, "https://registry.example.org")
-    assert not connector.deduplicates
-    assert connector.settle.total_seconds() == 1800
-    assert "s3cr3t" not in repr(connector.settings)
