@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 import stripe
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ from cnn_offset.testing.payments import Act
 from .payment_worlds import (
     SandboxProcessorWorld,
     StripeWorld,
+    fetch,
     processor_world,
     start,
 )
@@ -183,3 +186,16 @@ def test_stripe_leaves_nothing_global(stripe_world: SandboxProcessorWorld, tmp_p
 )
 def test_stripe_tables_name_no_unknown(table: Any) -> None:
     assert FactStatus.UNKNOWN not in table.values()
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 409, 429, 500, 503])
+def test_stripe_answers_without_sense_are_unknown(
+    monkeypatch: pytest.MonkeyPatch, stripe_world: SandboxProcessorWorld, status: int
+) -> None:
+    request, redirect = start(stripe_world)
+    for body in (b"<html>", b"[]", b"{}", b"", b'{"error": null}', b'"x"', b'{"id": 1}'):
+        answer = requests.Response()
+        answer.status_code, answer.raw = status, io.BytesIO(body)
+        monkeypatch.setattr(requests.Session, "request", lambda *_, say=answer, **__: say)
+        with pytest.raises(OutcomeUnknownError):
+            fetch(stripe_world, request, redirect.processor_ref)

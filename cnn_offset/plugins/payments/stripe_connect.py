@@ -200,7 +200,9 @@ class StripeConnect(ProcessorPlugin):
         yields no fact, even after a declined card: the payer may try another.
         """
         session = self._session(payee, processor_ref)
-        if session.client_reference_id != key:
+        with _asking():
+            is_ours = session.client_reference_id == key
+        if not is_ours:
             raise RefusedError(f"Stripe's session {processor_ref} is not ours", code="OTHER_KEY")
         return self._facts(payee, session)
 
@@ -407,7 +409,9 @@ def _asking() -> Iterator[None]:
     except stripe.StripeError as error:
         status, code = error.http_status or 0, error.code or ""
         text = f"Stripe: {code or type(error).__name__} ({status}, request {error.request_id})"
-        if not 400 <= status < 500 or status in {408, 409, 429} or error.json_body is None:
+        # APIError is the SDK's word for what is not in Stripe's own form.
+        is_clear = 400 <= status < 500 and not isinstance(error, stripe.APIError)
+        if not is_clear or status in {408, 409, 429}:
             raise OutcomeUnknownError(text) from None
         if isinstance(error, stripe.PermissionError) or code in _PAYEE_CODES:
             raise PayeeNotReadyError(text, code=code) from None
