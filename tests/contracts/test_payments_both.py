@@ -135,3 +135,12 @@ def test_a_late_webhook_comes_late(world: SandboxProcessorWorld) -> None:
     notice = world.plugin.read_webhook(world.next_delivery())
     assert time.monotonic() - before >= 0.1
     assert list(notice.processor_refs) == [redirect.processor_ref]
+
+
+def test_a_processor_that_says_no_is_refused(world: SandboxProcessorWorld) -> None:
+    fault = {"target": world.name, "kind": "refuse", "count": 1, "only": "POST"}
+    requests.post(f"{world._url}/faults", json=fault, timeout=10)
+    with pytest.raises(RefusedError) as caught:
+        start(world)
+    assert caught.value.code
+    start(world)
