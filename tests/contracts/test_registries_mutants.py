@@ -306,7 +306,7 @@ class Patient(Good):
         try:
             return super().cancel(request)
         except OutcomeUnknownError:
-            time.sleep(max(0, 1.2 - (time.monotonic() - started)))
+            time.sleep(max(0, 1.8 - (time.monotonic() - started)))
             raise
 
 
