@@ -12,15 +12,11 @@ processor's own books. All the contract knows of the plug-in is its interface.
 
 from __future__ import annotations
 
-import abc
 import dataclasses
-import itertools
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +25,6 @@ from pydantic import ValidationError
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, Verdict, derive, judge
-from cnn_offset.domain.reference import creditor_reference
 from cnn_offset.domain.status import PaymentStatus
 from cnn_offset.plugins.errors import (
     ForgedError,
@@ -43,127 +38,29 @@ from cnn_offset.plugins.errors import (
 from cnn_offset.plugins.payments.base import (
     Delivery,
     Instructions,
-    Payee,
     PaymentPlugin,
     PaymentRequest,
-    ProcessorPlugin,
     Redirect,
     StatementPlugin,
 )
 from cnn_offset.plugins.settings import PluginSettings
+from cnn_offset.testing.payment_worlds import (
+    Act,
+    Books,
+    Misdeed,
+    PaymentWorld,
+    ProcessorWorld,
+)
 
-_numbers = itertools.count(1)
-
-
-class Misdeed(StrEnum):
-    """What the processor can be told to do wrong with the next call."""
-
-    DROPPED = "dropped"
-    """Do it, then close the connection without a word."""
-    ERROR_BEFORE = "error_before"
-    """Do nothing and answer 500, or what stands for it."""
-    ERROR_AFTER = "error_after"
-    """Do it and answer 500."""
-    NONSENSE = "nonsense"
-    """Answer as if all were well, but with something that is no answer."""
-
-
-class Act(StrEnum):
-    """What somebody other than the shop can do about a payment."""
-
-    PAY = "pay"
-    """The payer pays as most do."""
-    PAY_SLOWLY = "pay_slowly"
-    """The payer pays in a way that takes days."""
-    DECLINE = "decline"
-    """The payer tries with a card that is declined."""
-    CLEAR = "clear"
-    """Slow money arrives."""
-    BOUNCE = "bounce"
-    """Slow money does not arrive."""
-    REFUND = "refund"
-    """The provider gives everything back, at the processor's own site."""
-    DISPUTE = "dispute"
-    """The payer complains to the processor."""
-    SPEAK_STRANGELY = "speak_strangely"
-    """The processor gives the payment a status that it never had before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What the processor itself has on record for a key."""
-
-    opened: int
-    """How many payments were opened, paid or not."""
-    payees: frozenset[str]
-    taken: Money
-    """From the payer in all, before refunds."""
-    refunded: Money
-
-
-class PaymentWorld(abc.ABC):
-    """A plug-in, and accounts good and bad."""
-
-    plugin: PaymentPlugin
-    payee: Payee
-    """A provider's account that can be paid."""
-    other_payee: Payee
-    bad_payees: Sequence[Payee] = ()
-    """Accounts whose form is wrong."""
-    amount: Money
-    """What the payments of the contract are about."""
-    unsupported: Sequence[Money] = ()
-    """Amounts that cannot be paid so."""
-    secret: str = ""
-    """What the plug-in proves itself with."""
-
-    def request(self, **changes: Any) -> PaymentRequest:
-        """Make a request for a new payment."""
-        number = next(_numbers)
-        request = PaymentRequest(
-            key=f"contract-{number}-{id(self)}"[:40],
-            amount=self.amount,
-            payee=self.payee,
-            order_code=f"ORDER{number}",
-            reference=creditor_reference(number),
-            description="Annulation volontaire de 3 tonnes – “été”",
-            locale="fr",
-            return_url="https://shop.example/fr/orders/abc?from=processor",
-            payer_email="payer@example.org",
-        )
-        return dataclasses.replace(request, **changes)
-
-
-class ProcessorWorld(PaymentWorld):
-    """A processor with levers."""
-
-    plugin: ProcessorPlugin
-    takes_itself: bool = False
-    """Whether paying alone moves the money, so that there is nothing for us to capture."""
-
-    @abc.abstractmethod
-    def act(self, act: Act, redirect: Redirect) -> None:
-        """Do it, at the page or the account that ``redirect`` leads to, if still possible."""
-
-    @abc.abstractmethod
-    def prepare(self, misdeed: Misdeed, *, reading: bool = False) -> None:
-        """Do this wrong with the next call that changes something, or the next that reads."""
-
-    @abc.abstractmethod
-    def restrict(self) -> None:
-        """Make :attr:`payee` an account that cannot be paid."""
-
-    @abc.abstractmethod
-    def books(self, key: str) -> Books:
-        """Read what the processor has on record."""
-
-    @abc.abstractmethod
-    def unreachable(self) -> ProcessorPlugin:
-        """Make a plug-in like ours to an address where nobody listens."""
-
-    @abc.abstractmethod
-    def next_delivery(self) -> Delivery:
-        """Wait for the next webhook and return it as it came."""
+__all__ = [
+    "Act",
+    "BaseProcessorContract",
+    "BaseStatementContract",
+    "Books",
+    "Misdeed",
+    "PaymentWorld",
+    "ProcessorWorld",
+]
 
 
 class BasePaymentContract:
@@ -240,9 +137,11 @@ class BaseProcessorContract(BasePaymentContract):
     # Opening
 
     def test_start_sends_the_payer_to_a_page(self, world: ProcessorWorld) -> None:
-        """The payer is sent to a web address, and one payment is open, unpaid."""
+        """The payer is sent where the pages allow, and one payment is open, unpaid."""
         request, redirect = _started(world)
-        assert urlsplit(redirect.url).scheme in {"http", "https"}
+        page = urlsplit(redirect.url)
+        assert page.scheme in {"http", "https"}
+        assert f"{page.scheme}://{page.netloc}" in world.plugin.form_targets()
         books = world.books(request.key)
         assert (books.opened, books.taken.minor) == (1, 0)
 

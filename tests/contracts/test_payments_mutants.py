@@ -123,6 +123,13 @@ class SendsNowhere(PayPal):
         return Redirect(super().start(request).processor_ref, "pay here")
 
 
+class ForgetsTheTarget(PayPal):
+    """Does not say where the payer is sent, so that the browser refuses to go."""
+
+    def form_targets(self) -> Sequence[str]:
+        return ()
+
+
 class TakesSilenceForNo(PayPal):
     """Says *refused* or *failed* where it does not know."""
 
@@ -390,6 +397,7 @@ MUTANTS: list[tuple[str, type[PayPal]]] = [
     ("names_accounts", OneNameForAll),
     ("start_repeats", OpensAnew),
     ("start_sends_the_payer_to_a_page", SendsNowhere),
+    ("start_sends_the_payer_to_a_page", ForgetsTheTarget),
     ("start_repeats_at_the_processor", OpensAnew),
     ("start_survives_a_lost_answer", OpensAnew),
     ("start_survives_a_lost_answer", TakesSilenceForNo),

@@ -212,3 +212,17 @@ def test_paypal_webhook_about_another_order_is_forged(
 @pytest.mark.parametrize("table", [paypal.CAPTURES, paypal.REFUNDS, paypal.DISPUTES])
 def test_paypal_tables_name_no_unknown(table: Any) -> None:
     assert FactStatus.UNKNOWN not in table.values()
+
+
+@pytest.mark.parametrize(
+    ("base_url", "target"),
+    [
+        ("https://api-m.paypal.com", "https://www.paypal.com"),
+        ("https://api-m.sandbox.paypal.com", "https://www.sandbox.paypal.com"),
+        ("http://127.0.0.1:5001/paypal", "http://127.0.0.1:5001"),
+    ],
+)
+def test_paypal_pages_are_where_browsers_may_go(
+    paypal_world: SandboxProcessorWorld, base_url: str, target: str
+) -> None:
+    assert list(paypal_world.made(base_url).form_targets()) == [target]

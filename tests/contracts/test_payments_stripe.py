@@ -26,7 +26,7 @@ from cnn_offset.plugins.errors import (
 )
 from cnn_offset.plugins.payments import stripe_connect
 from cnn_offset.plugins.payments.base import Delivery
-from cnn_offset.plugins.payments.stripe_connect import from_stripe, to_stripe
+from cnn_offset.plugins.payments.stripe_amounts import from_stripe, to_stripe
 from cnn_offset.testing.payments import Act
 
 from .payment_worlds import (
@@ -199,3 +199,16 @@ def test_stripe_answers_without_sense_are_unknown(
         monkeypatch.setattr(requests.Session, "request", lambda *_, say=answer, **__: say)
         with pytest.raises(OutcomeUnknownError):
             fetch(stripe_world, request, redirect.processor_ref)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "target"),
+    [
+        ("https://api.stripe.com", "https://checkout.stripe.com"),
+        ("http://127.0.0.1:5001/stripe", "http://127.0.0.1:5001"),
+    ],
+)
+def test_stripe_pages_are_where_browsers_may_go(
+    stripe_world: SandboxProcessorWorld, base_url: str, target: str
+) -> None:
+    assert list(stripe_world.made(base_url).form_targets()) == [target]

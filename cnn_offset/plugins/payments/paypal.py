@@ -162,6 +162,14 @@ class PayPal(ProcessorPlugin):
             and (amount.currency not in WHOLE or amount.amount == int(amount.amount))
         )
 
+    def form_targets(self) -> Sequence[str]:
+        """PayPal's pages are on ``www`` where its API is on ``api-m``; elsewhere on one host."""
+        parts = urlsplit(self._own.base_url)
+        host = parts.netloc
+        if host.endswith(".paypal.com"):
+            host = host.replace("api-m.", "www.", 1)
+        return [f"{parts.scheme}://{host}"]
+
     def check_account(self, payee: Payee) -> Sequence[str]:
         """Say whether the merchant id has PayPal's form."""
         if _MERCHANT.fullmatch(payee.get("merchant_id", "")):

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, cast
+from urllib.parse import urlsplit
 
 import requests
 import stripe
 from pydantic import Field, SecretStr
 
-from cnn_offset.domain.money import Money, exponent
+from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import (
@@ -38,6 +38,7 @@ from cnn_offset.plugins.payments.base import (
     Redirect,
 )
 from cnn_offset.plugins.payments.silence import silence
+from cnn_offset.plugins.payments.stripe_amounts import from_stripe, to_stripe
 from cnn_offset.plugins.settings import PluginSettings
 
 if TYPE_CHECKING:
@@ -48,14 +49,6 @@ if TYPE_CHECKING:
 # The SDK's only switch for this is global; left on it writes a file into the home directory.
 stripe.enable_telemetry = False
 
-ZERO_DECIMAL: Final = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"}
-    | {"PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-HUNDREDFOLD: Final = frozenset({"ISK", "UGX"})
-"""Without decimals in ISO 4217, but Stripe writes them with two."""
-THREE_DECIMAL: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
-"""The last digit must be 0. All three sets: payments-facts.md 2.4, to be checked again."""
 MOST: Final = 99_999_999
 """Stripe takes eight digits."""
 
@@ -140,6 +133,12 @@ class StripeConnect(ProcessorPlugin):
         """Whether Stripe can write the amount exactly, in at most eight digits."""
         written = to_stripe(amount)
         return written is not None and 0 < written <= MOST
+
+    def form_targets(self) -> Sequence[str]:
+        """Stripe's hosted page has a host of its own; elsewhere there is only one."""
+        parts = urlsplit(self._own.base_url)
+        host = "checkout.stripe.com" if parts.netloc == "api.stripe.com" else parts.netloc
+        return [f"{parts.scheme}://{host}"]
 
     def check_account(self, payee: Payee) -> Sequence[str]:
         """Say whether the account id has Stripe's form."""
@@ -341,45 +340,6 @@ class StripeConnect(ProcessorPlugin):
                 known = DISPUTES.get(dispute.status, FactStatus.UNKNOWN)
                 facts.append(_fact(FactKind.DISPUTE, dispute, known, payee, dispute.reason))
             return facts
-
-
-def to_stripe(amount: Money) -> int | None:
-    """Write ``amount`` in Stripe's smallest unit, or None where it cannot be exact."""
-    places = _places(amount.currency)
-    if places is None:
-        return None
-    scaled = amount.amount.scaleb(places)
-    whole = int(scaled)
-    if whole != scaled or (places == 3 and whole % 10):
-        return None
-    return whole
-
-
-def from_stripe(minor: int, currency: str) -> Money:
-    """Read an amount of Stripe's.
-
-    Raises:
-        OutcomeUnknownError: no such currency, or a fraction that ISO 4217 does not have.
-
-    """
-    code = currency.upper()
-    try:
-        places = _places(code)
-        scaled = Decimal(minor).scaleb(exponent(code) - (places or 0))
-    except ValueError as error:
-        raise OutcomeUnknownError(f"Stripe reports an odd amount: {error}") from None
-    if places is None or scaled != int(scaled):
-        raise OutcomeUnknownError(f"Stripe reports an odd amount: {minor} {code}")
-    return Money(int(scaled), code)
-
-
-def _places(currency: str) -> int | None:
-    if currency in ZERO_DECIMAL:
-        return 0
-    if currency in HUNDREDFOLD:
-        return 2
-    places = exponent(currency)
-    return places if places == 2 or currency in THREE_DECIMAL else None
 
 
 def _fact(
