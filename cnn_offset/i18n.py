@@ -14,7 +14,7 @@ from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 from flask import Flask, current_app, g, has_request_context, request, url_for
-from flask_babel import get_locale, gettext
+from flask_babel import get_locale, get_translations, gettext
 from werkzeug.exceptions import HTTPException
 
 from cnn_offset.domain.money import Money
@@ -109,6 +109,17 @@ def language() -> str:
     """Return the reader's language: ``en``, ``fr`` or ``es``."""
     locale = get_locale()
     return locale.language if locale else "en"
+
+
+# A page has a hundred messages, and Flask-Babel looks for the catalogue at each.
+@lru_cache(maxsize=20_000)
+def _message(text: str, lang: str) -> str:  # noqa: ARG001 - the key
+    return str(get_translations().ugettext(text))
+
+
+@lru_cache(maxsize=20_000)
+def _plural(one: str, many: str, n: int, lang: str) -> str:  # noqa: ARG001 - the key
+    return str(get_translations().ungettext(one, many, n))
 
 
 def preferred_language() -> str:
@@ -252,6 +263,12 @@ def init_app(app: Flask) -> None:
         country=lambda value: country_name(value, language()),
         status=status_text,
         unit=lambda value: gettext(UNIT_LABELS[UnitType(value)]),
+    )
+
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda text: _message(text, language()),
+        ngettext=lambda one, many, n: _plural(one, many, n, language()),
+        newstyle=True,
     )
 
     @app.context_processor
