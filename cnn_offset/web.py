@@ -83,6 +83,19 @@ def init_app(app: Flask, platform: Platform) -> None:
         return _page(InternalServerError())
 
 
+def row_id(text: str) -> int:
+    """Read the id of a row from an address; for ``request.args.get(…, type=row_id)``.
+
+    Raises:
+        ValueError: it can be no id; a database would choke on it.
+
+    """
+    number = int(text)
+    if not 0 < number < 2**63:
+        raise ValueError(text)
+    return number
+
+
 def _language_of_path() -> str:
     first = request.path.split("/", 2)[1] if request.path.count("/") > 1 else ""
     if first in LANGUAGES:

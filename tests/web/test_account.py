@@ -15,9 +15,10 @@ from flask_babel import force_locale
 from sqlalchemy import func, select
 
 from cnn_offset.accounts import account_mail, own_path, password_fault
-from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.mail import render
 from cnn_offset.models import Event, Message, User
-from cnn_offset.services import joining
+from cnn_offset.services import joining, mailing
 from tests.conftest import Clock
 from tests.factories import make_provider
 from tests.web.people import PASSWORD, account_mails, add_person, log_in, post, token
@@ -421,3 +422,24 @@ def test_registering_at_the_same_moment(
         assert db.session.scalar(select(func.count()).select_from(Event)) == 1
         abouts = [row.params["about"] for row in db.session.scalars(select(Message))]
         assert abouts == ["confirm", "exists"]
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+@pytest.mark.parametrize("about", ["confirm", "exists", "reset", "unknown", "changed"])
+def test_mails_in_each_language(app: Flask, lang: str, about: str) -> None:
+    """Rendered as a worker does it, outside a request."""
+    user_id = None if about == "unknown" else add_person(app, EMAIL)
+    with app.app_context():
+        with unit_of_work() as session:
+            mailing.queue_message(
+                session, "account", recipient=EMAIL, locale=lang, now=platform().clock(),
+                dedup="one", params={"about": about, "user_id": user_id},
+            )  # fmt: skip
+        row = db.session.scalars(select(Message)).one()
+        mail = render(db.session(), row)
+        texts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]  # type: ignore[union-attr]
+    assert mail["To"] == EMAIL
+    assert mail["Subject"]
+    for text in texts:
+        assert f"http://localhost/{lang}/" in text
+        assert "%(" not in text

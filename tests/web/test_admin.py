@@ -120,10 +120,7 @@ def test_what_people_typed_is_text(app: Flask, operator: FlaskClient, sale: Sale
         page = operator.get(f"/en/operator/{path}").text
         assert "<svg/onload" not in page
         assert "&lt;svg/onload" in page
-        assert (
-            "49" not in re.sub(r"\d{3,}|[0-9A-Z]{9}", "", page.split("<main")[1])
-            or "{{7*7}}" in page
-        )
+        assert "{{7*7}}" in page
 
 
 def test_attention_leads_to_the_order(
@@ -164,13 +161,13 @@ def test_unknown_orders(operator: FlaskClient) -> None:
         assert post(operator, f"/en/operator/orders/{code}/look").status_code == 404
 
 
-def test_what_does_not_add_up_is_shown(app: Flask, operator: FlaskClient, sale: Sale) -> None:
+@pytest.mark.usefixtures("sale")
+def test_what_does_not_add_up_is_shown(app: Flask, operator: FlaskClient) -> None:
     with app.app_context(), unit_of_work() as session:
         session.connection().exec_driver_sql("UPDATE offer SET held = held + 1")
     page = operator.get("/en/operator/check").text
     assert "does not add up" in page
     assert "Everything adds up" not in page
-    assert sale.code
 
 
 def test_accounts_for_staff(app: Flask, clock: Clock) -> None:

@@ -16,6 +16,7 @@ from cnn_offset.guards import guarded, signed_in
 from cnn_offset.i18n import day_text, language, money_text, number, status_text
 from cnn_offset.models import Order, User
 from cnn_offset.services import joining
+from cnn_offset.web import row_id
 
 bp = guarded(Blueprint("account", __name__), signed_in)
 PAGE = 50
@@ -29,7 +30,7 @@ def home() -> ResponseReturnValue:
     confirmed, and it may have been mistyped.
     """
     wanted = select(Order).where(Order.user_id == current_user.id)
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=row_id)
     if before:
         wanted = wanted.where(Order.id < before)
     found = db.session.scalars(

@@ -26,6 +26,7 @@ from cnn_offset.models import (
 from cnn_offset.services.attention import attention as waiting
 from cnn_offset.services.attention import look_again
 from cnn_offset.services.checking import check_all
+from cnn_offset.web import row_id
 
 bp = guarded(Blueprint("admin", __name__), operator)
 PAGE = 50
@@ -36,7 +37,7 @@ def orders() -> ResponseReturnValue:
     """List orders, newest first, by status and by code, address or name."""
     status = request.args.get("status", "")
     words = request.args.get("q", "").replace("\0", "").strip()[:200]
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=row_id)
     wanted = select(Order)
     if status in set(OrderStatus):
         wanted = wanted.where(Order.status == OrderStatus(status))

@@ -21,6 +21,7 @@ from cnn_offset.i18n import language
 from cnn_offset.models import Order
 from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import ServiceError, paying, selling
+from cnn_offset.web import row_id
 
 bp = guarded(Blueprint("provider", __name__), provider_staff)
 PAGE = 50
@@ -70,7 +71,7 @@ def orders() -> ResponseReturnValue:
         current_user.provider_id,
         _methods(),
         open_only=not every,
-        before=request.args.get("before", type=int),
+        before=request.args.get("before", type=row_id),
         limit=PAGE + 1,
     )
     return render_template(
