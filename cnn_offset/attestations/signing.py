@@ -12,6 +12,11 @@ from asn1crypto import keys as asn1_keys  # type: ignore[import-untyped]
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from pyhanko.pdf_utils.decode_limits import (
+    DecodeLimits,
+    DocumentDecodeBudget,
+    StreamDecodeLimits,
+)
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields, signers
@@ -25,6 +30,13 @@ from cnn_offset.attestations.keys import SigningKey
 FIELD: Final = "Attestation"
 _RESERVED: Final = 8192
 """Bytes kept for the signature: one of ours takes about 2,000. Naming it saves a trial."""
+
+_MIB: Final = 1024 * 1024
+_LIMITS: Final = DecodeLimits(
+    per_stream=StreamDecodeLimits(max_output_size=8 * _MIB),
+    document_budget=DocumentDecodeBudget(base_allowance=16 * _MIB, max_ratio=4),
+)
+"""A small hostile file must not unpack into a large one."""
 
 
 def sign(pdf: bytes, key: SigningKey) -> bytes:
@@ -66,7 +78,7 @@ def examine(pdf: bytes, believed: Iterable[x509.Certificate]) -> SignatureReport
 
     """
     try:
-        reader = PdfFileReader(io.BytesIO(pdf), strict=True)
+        reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=_LIMITS)
         if reader.encrypted:
             raise UnreadablePdfError("encrypted")
         found = list(reader.embedded_signatures)
@@ -74,8 +86,11 @@ def examine(pdf: bytes, believed: Iterable[x509.Certificate]) -> SignatureReport
             return SignatureReport()
         first = found[0]
         ours = any(first.signer_cert.dump() == _asn1(each).dump() for each in believed)
+        # What a later revision changed is of no interest: any makes it not our file.
         status = validate_pdf_signature(
-            first, ValidationContext(trust_roots=[_asn1(each) for each in believed])
+            first,
+            ValidationContext(trust_roots=[_asn1(each) for each in believed]),
+            skip_diff=True,
         )
     except UnreadablePdfError:
         raise

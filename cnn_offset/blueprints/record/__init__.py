@@ -30,6 +30,7 @@ def index() -> ResponseReturnValue:
         RecordQuery(**{FILTERS[name]: value for name, value in asked.items()}),
         registry_ids=list(platform().registries),
         before=request.args.get("before", type=_position),
+        limit=recording.PAGE,
     )
     choices = _choices()
     in_force = {name: value for name, value in asked.items() if value}
