@@ -21,7 +21,7 @@ from cnn_offset.plugins.registries.base import (
 from cnn_offset.services import Begin, stock
 from cnn_offset.services.fulfilling import fulfil
 from cnn_offset.services.mailing import tell_purchaser
-from cnn_offset.services.moves import move
+from cnn_offset.services.moves import lock_order, move
 
 C = CancellationStatus
 ASK_AGAIN = timedelta(seconds=5)
@@ -166,6 +166,8 @@ def record(
     """Believe a report after checking it, and draw the consequences. Safe to repeat."""
     if report.status is ReportStatus.ACCEPTED:
         return now + ASK_AGAIN
+    # Two lines of one order may be confirmed at once: the later must see the earlier.
+    order = lock_order(session, row.order_id)
     if report.status is ReportStatus.REFUSED:
         return _refused(session, row, report, connector, now=now)
     fault = _fault(session, row, report)
@@ -192,7 +194,6 @@ def record(
     )
     stock.use(session, row.line.offer_id, row.quantity)
     session.flush()
-    order = session.get_one(Order, row.order_id)
     if order.status is OrderStatus.PAID:
         fulfil(session, order, now=now)
     return None

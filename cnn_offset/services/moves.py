@@ -43,6 +43,16 @@ def move(
     return True
 
 
+def lock_order(session: Session, order_id: int) -> Order:
+    """Return the order as it is now, and let nobody else decide on it until the commit.
+
+    Payments, cancellations and the clock all decide on orders; on PostgreSQL two of them
+    could otherwise each not see what the other is just doing. SQLite has one writer.
+    """
+    session.flush()
+    return session.get_one(Order, order_id, with_for_update=True, populate_existing=True)
+
+
 def note(
     session: Session, row: Any, *, old: str, new: str, actor: str, why: str, now: datetime
 ) -> None:

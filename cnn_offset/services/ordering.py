@@ -21,7 +21,7 @@ from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
 from cnn_offset.services.checking_out import payment_plan
 from cnn_offset.services.mailing import queue_message, resend, tell_provider, tell_purchaser
-from cnn_offset.services.moves import move, note
+from cnn_offset.services.moves import lock_order, move, note
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,7 @@ def end_unpaid(
     The caller has made sure that none of its payments can still be paid
     (trust-facts.md 1.7). Returns whether this call did it.
     """
+    order = lock_order(session, order.id)
     if order.status is not OrderStatus.PLACED:
         return False
     if not move(session, order, new, actor=actor, why=why, now=now):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.money import Money
@@ -30,7 +31,7 @@ from cnn_offset.plugins.payments.base import (
 from cnn_offset.services import Begin, NotFoundError, ServiceError, stock
 from cnn_offset.services.cancelling import queue_cancellations
 from cnn_offset.services.mailing import tell_provider, tell_purchaser
-from cnn_offset.services.moves import move, note
+from cnn_offset.services.moves import lock_order, move, note
 
 LIVE = (PaymentStatus.CREATED, PaymentStatus.AWAITING_PAYER, PaymentStatus.PROCESSING)
 
@@ -46,6 +47,7 @@ def prepare_payment(session: Session, order: Order, method_id: str, *, now: date
         ServiceError: the order waits for no payment, or its provider does not take this.
 
     """
+    order = lock_order(session, order.id)
     if order.status is not OrderStatus.PLACED:
         raise ServiceError(N_("This order does not wait for a payment."))
     running = session.scalar(
@@ -297,6 +299,7 @@ def add_facts(
 
 def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
     """Draw status and verdict from the payment's facts, and move the order if need be."""
+    lock_order(session, payment.order_id)
     facts = [each.value for each in payment.facts]
     status = derive(facts)
     if status is not None:
@@ -379,22 +382,21 @@ def store_delivery(
     session: Session, method_id: str, notice: Notice, body: str, *, now: datetime
 ) -> None:
     """Keep a webhook delivery whose sender was believed. One of the same event adds nothing."""
-    if session.scalar(
-        select(WebhookDelivery.id).where(
-            WebhookDelivery.method_id == method_id, WebhookDelivery.event_id == notice.event_id
-        )
-    ):
+    try:
+        with session.begin_nested():
+            session.add(
+                WebhookDelivery(
+                    method_id=method_id,
+                    event_id=notice.event_id,
+                    processor_refs=list(notice.processor_refs),
+                    body=body,
+                    received_at=now,
+                    due_at=now,
+                )
+            )
+    except IntegrityError:
+        # Known already, or just being stored by another process.
         return
-    session.add(
-        WebhookDelivery(
-            method_id=method_id,
-            event_id=notice.event_id,
-            processor_refs=list(notice.processor_refs),
-            body=body,
-            received_at=now,
-            due_at=now,
-        )
-    )
 
 
 def handle_delivery(session: Session, delivery_id: int, *, now: datetime) -> datetime | None:
@@ -465,6 +467,7 @@ def record_bank_money(
         raise ServiceError(N_("Please enter the amount that arrived."))
     if received_on > now.date() + timedelta(days=1):
         raise ServiceError(N_("The value date lies in the future."))
+    order = lock_order(session, order.id)
     payment = session.scalar(
         select(Payment)
         .where(Payment.order_id == order.id, Payment.method_id == order.method_id)

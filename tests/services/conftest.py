@@ -65,11 +65,18 @@ class Shop:
         checkout_id = self.checkout(quantity)
         return self.place(checkout_id, method)
 
+    def order_of(self, basket: dict[int, int]) -> int:
+        """Place an order of several offers; return its id."""
+        return self.place(self.checkout_of(basket))
+
     def checkout(self, quantity: int = 10) -> int:
+        return self.checkout_of({self.offer_id: quantity})
+
+    def checkout_of(self, basket: dict[int, int]) -> int:
         with unit_of_work() as session:
             checkout = checking_out.start_checkout(
                 session,
-                {self.offer_id: quantity},
+                basket,
                 locale="en",
                 user_id=None,
                 registry_dates=DATES,
