@@ -152,6 +152,17 @@ def test_only_exact_money_to_the_payee_is_exact(heard: list[Fact]) -> None:
         ([paid(), fact(K.DISPUTE, S.UNKNOWN, "d")], P.DISPUTED, Verdict.UNCLEAR),
         ([paid(), fact(K.DISPUTE, S.WON, "d")], P.SUCCEEDED, Verdict.EXACT),
         ([paid(), fact(K.DISPUTE, S.LOST, "d")], P.REFUNDED, Verdict.UNCLEAR),
+        (
+            [paid(), fact(K.DISPUTE, S.LOST, "d"), fact(K.DISPUTE, S.WON, "d", minutes=1)],
+            P.REFUNDED,
+            Verdict.UNCLEAR,
+        ),
+        ([paid(), fact(K.REFUND, S.UNKNOWN, "r")], P.IN_REVIEW, Verdict.UNCLEAR),
+        (
+            [paid(Money(600, "EUR")), paid(Money(400, "EUR"), "2", payee="other")],
+            P.SUCCEEDED,
+            Verdict.WRONG_PAYEE,
+        ),
         ([fact(K.PAYMENT, S.PENDING), fact(K.PAYMENT, S.FAILED)], P.FAILED, Verdict.FAILED),
         ([fact(K.PAYMENT, S.FAILED), fact(K.PAYMENT, S.DONE)], P.SUCCEEDED, Verdict.EXACT),
         ([fact(K.PAYMENT, S.ABANDONED, "order"), paid()], P.SUCCEEDED, Verdict.EXACT),
