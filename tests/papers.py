@@ -11,8 +11,8 @@ from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import (
     Attestation,
     Block,
-    CancelledRange,
     Cancellation,
+    CancelledRange,
     Checkout,
     Offer,
     Order,

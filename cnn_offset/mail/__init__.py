@@ -52,11 +52,12 @@ def render(session: Session, message: Message) -> EmailMessage:
     mail["Subject"] = letter.subject
     mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = message.message_id
-    mail["Content-Language"] = message.locale
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(text)
     mail.add_alternative(html, subtype="html")
     _attach(mail, letter)
+    # Last: what is set before the parts goes into the first of them.
+    mail["Content-Language"] = message.locale
     return mail
 
 

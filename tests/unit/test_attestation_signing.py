@@ -169,7 +169,7 @@ def test_a_key_that_cannot_be_used_is_refused_by_name(key: SigningKey, tmp_path:
         ),
     }
     for path in bad.values():
-        with pytest.raises(ConfigError, match="^SIGNING_KEY: "):
+        with pytest.raises(ConfigError, match=r"^SIGNING_KEY: "):
             load_key(path)
 
 
@@ -183,7 +183,7 @@ def test_a_password_opens_the_key(key: SigningKey, tmp_path: Path) -> None:
         tmp_path / "locked.pem", locked, key.certificate.public_bytes(serialization.Encoding.PEM)
     )
     assert load_key(path, "open sesame").certificate == key.certificate
-    with pytest.raises(ConfigError, match="^SIGNING_KEY: "):
+    with pytest.raises(ConfigError, match=r"^SIGNING_KEY: "):
         load_key(path, "wrong")
-    with pytest.raises(ConfigError, match="^SIGNING_KEY: "):
+    with pytest.raises(ConfigError, match=r"^SIGNING_KEY: "):
         load_key(path)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pypdf import PdfReader, PdfWriter
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pypdf import PdfReader, PdfWriter
 
 from cnn_offset.attestations import issuer, signing, stored_pdf
 from cnn_offset.attestations.keys import development_key

@@ -565,9 +565,10 @@ def test_signed_in_purchasers_are_known_again(mall: Mall) -> None:
 def test_guests_read_the_same_whoever_has_an_account(mall: Mall, visitor: Visitor) -> None:
     add_person(mall.app, "bo@example.org")
     base = visitor.begin(mall.sun)
-    answers = []
-    for email in ("bo@example.org", "new@example.org"):
-        answers.append(visitor.post(f"{base}/details", **{**PERSON, "email": email}))
+    answers = [
+        visitor.post(f"{base}/details", **{**PERSON, "email": email})
+        for email in ("bo@example.org", "new@example.org")
+    ]
     assert path_of(answers[0]) == path_of(answers[1])
     pages = [text_of(visitor.get(f"{base}/{step}")) for step in ("details", "beneficiary")]
     assert "If you have bought before with this address" in pages[0]

@@ -123,8 +123,8 @@ def _known(entry: RecordEntry) -> Verdict:
     row = db.session().get_one(Attestation, entry.attestation_id)
     try:
         signature = examine(stored_pdf(row))
-    except (OSError, AttestationError, UnreadablePdfError) as error:
-        log.error("attestation %s: the stored PDF: %s", entry.data.number, error)
+    except (OSError, AttestationError, UnreadablePdfError):
+        log.exception("attestation %s: the stored PDF", entry.data.number)
         signature = None
     return Verdict("known", entry, signature, entry.sha256)
 
