@@ -13,7 +13,7 @@ from typing import Final
 from flask import current_app
 from sqlalchemy import Engine
 
-from cnn_offset.domain.facets import FacetIndex, TextIndex
+from cnn_offset.domain.facets import FacetIndex, Query, TextIndex
 from cnn_offset.extensions import Platform, db, platform
 from cnn_offset.services import browsing
 from cnn_offset.services.browsing import ActivityCard, Totals, Version
@@ -96,8 +96,11 @@ class ShelfKeeper:
             and started - old.texts_read_at < TEXTS_EVERY
         ):
             texts, texts_read_at = old.texts, old.texts_read_at
+        index = FacetIndex(offers, texts)
+        # What most people ask first is counted before anybody asks.
+        index.find(Query(), self._platform.clock().date())
         return Shelf(
-            index=FacetIndex(offers, texts),
+            index=index,
             cards=cards,
             texts=texts,
             texts_read_at=texts_read_at,

@@ -20,7 +20,7 @@ from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, islice
-from typing import Final
+from typing import Final, NamedTuple
 
 PAGE: Final = 24
 """Activities on one page."""
@@ -119,9 +119,9 @@ class Query:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """One page of answers."""
+    """One page of answers; asked again, the very same object comes back."""
 
     total: int
     """Activities that match."""
@@ -133,6 +133,13 @@ class Found:
     counts: Mapping[str, Mapping[str, int]]
     """For each facet and value, how many activities there would be, the facet's own
     choices set aside. Values with none are left out."""
+
+
+class _Counted(NamedTuple):
+    matching: int
+    """The bitmap of matching offers."""
+    total: int
+    counts: Mapping[str, Mapping[str, int]]
 
 
 class TextIndex:
@@ -183,7 +190,7 @@ class _Numbers:
 
     def __post_init__(self) -> None:
         self.pairs.sort()
-        self._step = max(64, len(self.pairs) // 64)
+        self._step = max(64, len(self.pairs) // 256)
         self._from_step = []
         bits = bytearray(self.size)
         for index in range(len(self.pairs) - 1, -1, -1):
@@ -277,7 +284,9 @@ class FacetIndex:
             ),
         }
         self._ranks = {sort: self._ranked(order) for sort, order in self._orders.items()}
+        # The same questions come again and again; pages and orders share their counts.
         self._found: Callable[[Query, int], Found] = lru_cache(maxsize=1024)(self._find)
+        self._counted: Callable[[Query], _Counted] = lru_cache(maxsize=1024)(self._count)
 
     def _facet_bitmaps(self, laid: list[tuple[int, ListedOffer]]) -> dict[str, dict[str, int]]:
         maps: dict[str, dict[str, bytearray]] = {facet: {} for facet in FACETS}
@@ -310,6 +319,17 @@ class FacetIndex:
         return self._found(query, turned if query.sort is Sort.LOT else 0)
 
     def _find(self, query: Query, turned: int) -> Found:
+        matching, total, counts = self._counted(replace(query, sort=Sort.LOT, page=1))
+        pages = max(1, -(-total // PAGE))
+        page = min(query.page, pages)
+        groups = self._in_order(matching, query.sort, turned, page * PAGE)
+        hits = [
+            (self.activities[group], self._offers_of(group, matching))
+            for group in islice(groups, (page - 1) * PAGE, page * PAGE)
+        ]
+        return Found(total, page, pages, hits, counts)
+
+    def _count(self, query: Query) -> _Counted:
         common = self._without_facets(query)
         masks = {facet: self._chosen(facet, values) for facet, values in query.chosen}
         matching = common
@@ -332,15 +352,7 @@ class FacetIndex:
                     value: self._groups(base & bits).bit_count() for value, bits in values.items()
                 }
             counts[facet] = {value: number for value, number in numbers.items() if number}
-        total = self._groups(matching).bit_count()
-        pages = max(1, -(-total // PAGE))
-        page = min(query.page, pages)
-        groups = self._in_order(matching, query.sort, turned, page * PAGE)
-        hits = [
-            (self.activities[group], self._offers_of(group, matching))
-            for group in islice(groups, (page - 1) * PAGE, page * PAGE)
-        ]
-        return Found(total, page, pages, hits, counts)
+        return _Counted(matching, self._groups(matching).bit_count(), counts)
 
     def _without_facets(self, query: Query) -> int:
         mask = self._all

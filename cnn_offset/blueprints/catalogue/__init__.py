@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from cnn_offset.blueprints.catalogue import address, words
-from cnn_offset.blueprints.catalogue.cards import PICTURES, cards, picture_url
+from cnn_offset.blueprints.catalogue.cards import PICTURES, cards, drawn, picture_url
 from cnn_offset.blueprints.catalogue.facets import chips, groups
 from cnn_offset.blueprints.catalogue.offers import offer_rows
 from cnn_offset.catalogue_index import shelf
@@ -42,6 +42,7 @@ def index() -> ResponseReturnValue:
         asked=asked,
         found=found,
         cards=cards(shown, found.hits),
+        drawn=drawn,
         groups=groups(query, found, shown.index.currencies),
         chips=chips(query),
         sorts=[

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from flask import url_for
+from flask import current_app, url_for
+from markupsafe import Markup
 
 from cnn_offset.blueprints.catalogue import words
 from cnn_offset.catalogue_index import Shelf, shelf
 from cnn_offset.domain.facets import Query
 from cnn_offset.extensions import db, platform
-from cnn_offset.i18n import country_name, language, localised
+from cnn_offset.i18n import language, localised
 from cnn_offset.services.browsing import live_offers
 
 PICTURES = "pictures/"
@@ -47,10 +49,11 @@ def cards(shown: Shelf, hits: Sequence[tuple[int, Sequence[int]]]) -> list[dict[
                 "title": localised(card.title, lang),
                 "picture": picture_url(card.picture),
                 "alt": localised(card.picture_alt, lang),
-                "place": country_name(card.country, lang),
-                "kind": words.technology(card.technology),
+                "place": words.choice("country", card.country, lang),
+                "kind": words.choice("technology", card.technology, lang),
                 "unit": " · ".join(
-                    words.choice("type", each) for each in sorted({each.unit_type for each in left})
+                    words.choice("type", each, lang)
+                    for each in sorted({each.unit_type for each in left})
                 ),
                 "price": min(
                     (each.price for each in left),
@@ -62,6 +65,17 @@ def cards(shown: Shelf, hits: Sequence[tuple[int, Sequence[int]]]) -> list[dict[
             }
         )
     return made
+
+
+def drawn(card: dict[str, Any]) -> Markup:
+    """Draw a card of the catalogue. Most cards look as they did a moment ago."""
+    return _drawn(language(), tuple(card.items()))
+
+
+@lru_cache(maxsize=5000)
+def _drawn(lang: str, items: tuple[tuple[str, Any], ...]) -> Markup:
+    macros = current_app.jinja_env.get_template("components/page.html").module
+    return Markup(macros.card(level=3, **dict(items)))  # type: ignore[attr-defined]  # noqa: S704
 
 
 def featured(count: int) -> list[dict[str, Any]]:

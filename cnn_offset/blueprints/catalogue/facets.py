@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from flask import request
 from flask_babel import gettext
 
 from cnn_offset.blueprints.catalogue import words
 from cnn_offset.blueprints.catalogue.address import price_text, write
-from cnn_offset.domain.facets import BANDS, FACETS, Found, Query
+from cnn_offset.domain.facets import BANDS, Found, Query
 from cnn_offset.i18n import language, number, sort_key
 
 OPEN_AT_FIRST = ("country", "technology")
@@ -22,40 +23,47 @@ class Group:
 
     name: str
     title: str
-    choices: Sequence[tuple[str, str, int, bool]]
+    choices: Sequence[tuple[str, str, str, bool]]
     """Value, text, count, chosen."""
     is_open: bool
     note: str = ""
 
 
-def groups(query: Query, found: Found, currencies: Sequence[str]) -> list[Group]:
+def groups(query: Query, found: Found, currencies: Sequence[str]) -> Sequence[Group]:
     """Return the facets with the choices that lead somewhere, and those chosen."""
+    return _groups(query, found, len(currencies) > 1, language())
+
+
+@lru_cache(maxsize=256)
+def _groups(query: Query, found: Found, several_currencies: bool, lang: str) -> Sequence[Group]:
     made = []
-    for facet in FACETS:
-        if facet == "currency" and len(currencies) < 2:
+    for facet, title in words.FACET_TITLES.items():
+        if facet == "currency" and not several_currencies:
             continue
         chosen, counts = query.values(facet), found.counts[facet]
-        values = _ordered(facet, {**dict.fromkeys(chosen, 0), **counts})
-        if values or facet == "price":
-            made.append(
-                Group(
-                    facet,
-                    gettext(words.FACET_TITLES[facet]),
-                    [
-                        (value, text, counts.get(value, 0), value in chosen)
-                        for value, text in values
-                    ],
-                    bool(chosen)
-                    or facet in OPEN_AT_FIRST
-                    or (facet == "price" and bool(query.price_from or query.price_to)),
-                    gettext("In each offer’s own currency") if facet == "price" else "",
-                )
+        values = _ordered(facet, {**dict.fromkeys(chosen, 0), **counts}, lang)
+        is_price = facet == "price"
+        if not values and not is_price:
+            continue
+        made.append(
+            Group(
+                facet,
+                gettext(title),
+                [
+                    (value, text, number(counts.get(value, 0), lang), value in chosen)
+                    for value, text in values
+                ],
+                bool(chosen)
+                or facet in OPEN_AT_FIRST
+                or (is_price and bool(query.price_from or query.price_to)),
+                gettext("In each offer’s own currency") if is_price else "",
             )
+        )
     return made
 
 
-def _ordered(facet: str, counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    named = [(value, words.choice(facet, value)) for value in counts]
+def _ordered(facet: str, values: Iterable[str], lang: str) -> list[tuple[str, str]]:
+    named = [(value, words.choice(facet, value, lang)) for value in values]
     if facet in {"country", "technology"}:
         return sorted(named, key=lambda pair: sort_key(pair[1]))
     if facet == "vintage":
@@ -88,7 +96,7 @@ def chips(query: Query) -> list[tuple[str, str]]:
         high = price_text(query.price_to)
         made.append((gettext("Up to %(price)s per tonne", price=high), replace(first, price_to=0)))
     for facet, values in query.chosen:
-        for value, text in _ordered(facet, dict.fromkeys(values, 0)):
+        for value, text in _ordered(facet, values, lang):
             label = text
             if facet in {"vintage", "period", "price"}:
                 label = gettext(

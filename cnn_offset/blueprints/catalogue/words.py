@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from flask_babel import gettext
@@ -112,10 +113,8 @@ def registry(registry_id: str) -> str:
 
 def period(code: str) -> str:
     """Name a commitment period of the Kyoto Protocol with its years."""
-    return {
-        "1": gettext("First (2008–2012)"),
-        "2": gettext("Second (2013–2020)"),
-    }.get(code, code)
+    names = {"1": N_("First (2008–2012)"), "2": N_("Second (2013–2020)")}
+    return str(gettext(names[code])) if code in names else code
 
 
 def band(name: str) -> str:
@@ -130,10 +129,13 @@ def band(name: str) -> str:
     return str(gettext("%(low)s to under %(high)s", low=low, high=high))
 
 
-def choice(facet: str, value: str) -> str:
-    """Name a value of a facet; one that nobody knows is shown as it came."""
+@lru_cache(maxsize=5000)
+def choice(facet: str, value: str, lang: str) -> str:
+    """Name a value of a facet in ``lang``, which must be the reader's language; one that
+    nobody knows is shown as it came.
+    """
     if facet == "country":
-        return country_name(value, language())
+        return country_name(value, lang)
     if facet == "technology":
         return technology(value)
     if facet == "scope":

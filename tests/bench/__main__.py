@@ -1,0 +1,23 @@
+"""``python -m tests.bench [catalogue] [orders] [papers]``: speed, side by side in one run."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench import catalogue
+
+PARTS = {"catalogue": catalogue.run}
+
+
+def main(wanted: list[str]) -> None:
+    logging.disable(logging.INFO)
+    with TemporaryDirectory(prefix="cnn-offset-bench-") as folder:
+        for name in wanted or PARTS:
+            PARTS[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
