@@ -1,0 +1,96 @@
+"""One Chromium and one shop for all browser tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.site import Site
+from tests.browser.visitor import DESKTOP, PHONE, Visitor
+from tests.conftest import missing
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, which finds nobody but this machine."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        missing("Chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=path,
+            args=[
+                "--no-sandbox",
+                "--disable-dev-shm-usage",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            ],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The shop with demo data. In the end everything must add up, and nothing have failed."""
+    site = Site(tmp_path_factory.mktemp("shop"))
+    try:
+        yield site
+        found = site.command("check")
+        assert found.returncode == 0, found.stdout + found.stderr
+    finally:
+        site.stop()
+    assert "Traceback" not in site.log(), site.log()
+
+
+@pytest.fixture(scope="session")
+def _examined() -> set[tuple[object, ...]]:
+    return set()
+
+
+@pytest.fixture
+def visit(
+    browser: Browser, site: Site, _examined: set[tuple[object, ...]]
+) -> Iterator[Visit]:
+    """Let somebody come with an empty browser; in the end nobody may have had trouble."""
+    contexts, visitors = [], []
+
+    def come(lang: str = "en", *, phone: bool = False, script: bool = True) -> Visitor:
+        context = browser.new_context(
+            viewport=PHONE if phone else DESKTOP,
+            java_script_enabled=script,
+            reduced_motion="reduce",
+            accept_downloads=True,
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        visitors.append(Visitor(context, site, lang, _examined, script=script))
+        return visitors[-1]
+
+    yield come
+    for context in contexts:
+        context.close()
+    troubles = [trouble for visitor in visitors for trouble in visitor.troubles]
+    assert not troubles, "\n".join(troubles)
+
+
+@pytest.fixture
+def staff(visit: Visit) -> Callable[[str], Visitor]:
+    """Let somebody of a provider, or an operator, sign in."""
+
+    def sign_in(email: str) -> Visitor:
+        visitor = visit()
+        visitor.go("/account/login")
+        visitor.page.fill("#email", email)
+        visitor.page.fill("#password", "calm-river-lantern-42")
+        visitor.press("main form[method=post] button")
+        return visitor
+
+    return sign_in
