@@ -144,3 +144,18 @@ def test_a_processor_that_says_no_is_refused(world: SandboxProcessorWorld) -> No
         start(world)
     assert caught.value.code
     start(world)
+
+
+def test_refunds_once_even_when_the_processor_forgot_the_key(
+    sandbox: Any, world: SandboxProcessorWorld
+) -> None:
+    """Idempotency keys are kept for days or weeks; the refund itself carries ours for ever."""
+    request, redirect = start(world)
+    world.act(Act.PAY, redirect)
+    fetch(world, request, redirect.processor_ref)
+    part = Money(250, "EUR")
+    for _ in range(2):
+        world.plugin.refund(request.payee, redirect.processor_ref, part, key="refund-1")
+        for kind in ("paypal/request", "stripe/key"):
+            sandbox.app.extensions["sandbox.state"].delete(kind)
+    assert world.books(request.key).refunded == part

@@ -226,3 +226,18 @@ def test_paypal_pages_are_where_browsers_may_go(
     paypal_world: SandboxProcessorWorld, base_url: str, target: str
 ) -> None:
     assert list(paypal_world.made(base_url).form_targets()) == [target]
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
+def test_paypal_errors_that_decide_nothing_are_unknown(
+    monkeypatch: pytest.MonkeyPatch, paypal_world: SandboxProcessorWorld, status: int
+) -> None:
+    """In good form, but not a no: such as a request that is still at work."""
+    request, redirect = start(paypal_world)
+    answer = requests.Response()
+    details = [{"issue": "PREVIOUS_REQUEST_IN_PROGRESS"}]
+    body = {"name": "RESOURCE_CONFLICT", "debug_id": "1", "details": details}
+    answer.status_code, answer.raw = status, io.BytesIO(json.dumps(body).encode())
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: answer)
+    with pytest.raises(OutcomeUnknownError, match="PREVIOUS_REQUEST_IN_PROGRESS"):
+        fetch(paypal_world, request, redirect.processor_ref)
