@@ -124,8 +124,9 @@ def reason_text(details: Mapping[str, Any]) -> str:
     """Return the reason as it is printed: own words, or a standard one in its language."""
     if details.get("reason") == OWN_WORDS:
         return str(details.get("own_reason", ""))
+    chosen = REASONS[details["reason"]]
     with force_locale(details.get("attestation_locale", "en")):
-        return gettext(REASONS[details["reason"]])
+        return gettext(chosen)
 
 
 def _line(
