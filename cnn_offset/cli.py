@@ -103,12 +103,18 @@ def run(port: int, workers: int) -> None:
 @click.option("--port", type=int, default=5001, show_default=True)
 def sandbox(port: int) -> None:
     """Serve simulated registries, processors and a mailbox."""
-    from werkzeug.serving import make_server
+    from werkzeug.serving import WSGIRequestHandler, make_server
 
     from cnn_offset.sandbox import create_sandbox
 
+    class Quiet(WSGIRequestHandler):
+        def log_request(self, *_: object) -> None:
+            """Leave the terminal to what matters."""
+
     state = Path.cwd() / "instance" / "sandbox.sqlite"
-    server = make_server("127.0.0.1", port, create_sandbox(str(state)), threaded=True)
+    server = make_server(
+        "127.0.0.1", port, create_sandbox(str(state)), threaded=True, request_handler=Quiet
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server.serve_forever()
 

@@ -18,7 +18,7 @@ from flask import url_for
 from flask_babel import force_locale, gettext
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Worker
+from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import case, or_, select, update
 
@@ -324,7 +324,8 @@ def run(table: str, row_id: int) -> None:
 def follow_bell(redis_url: str) -> None:
     """Work for RQ until told to stop. The caller has pushed the application context."""
     connection = Redis.from_url(redis_url)
-    worker = Worker(
+    # One that does not fork: a forked horse would share our connections to the database.
+    worker = SimpleWorker(
         [_queue(redis_url)], connection=connection, serializer=JSONSerializer, log_job_description=False
     )
     worker.work(logging_level="WARNING")
