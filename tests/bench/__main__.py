@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import catalogue
+from tests.bench import catalogue, orders, papers
 
-PARTS = {"catalogue": catalogue.run}
+PARTS = {"catalogue": catalogue.run, "orders": orders.run, "papers": papers.run}
 
 
 def main(wanted: list[str]) -> None:
