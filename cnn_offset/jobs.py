@@ -66,7 +66,8 @@ def _tend_order(here: Platform, row_id: int) -> datetime | None:
         return None
     now = here.clock()
     if now < order.pay_by:
-        return order.pay_by
+        with unit_of_work() as session:
+            return ordering.remind(session, row_id, now=now)
     return _end(here, row_id, OrderStatus.LAPSED, actor="clock", why="not paid in time")
 
 

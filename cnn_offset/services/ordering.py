@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from fractions import Fraction
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
@@ -131,7 +132,7 @@ def place_orders(
             consented_at=now,
             placed_at=now,
             pay_by=pay_by,
-            due_at=pay_by,
+            due_at=now + (pay_by - now) / 4,
             lines=[
                 OrderLine(
                     offer_id=line.offer_id,
@@ -167,6 +168,63 @@ def find_order(session: Session, token: str) -> Order:
     if found is None:
         raise NotFoundError(token)
     return found
+
+
+REMINDERS = (Fraction(1, 4), Fraction(9, 10))
+"""When in its time to be paid a bank order's purchaser is reminded: with 90 days, in the
+fourth week and nine days before the end. Shorter waits than a week need none."""
+
+
+def remind(session: Session, order_id: int, *, now: datetime) -> datetime:
+    """Mail the reminder that is due, if any, and say when to look at the order again.
+
+    Safe to repeat: each reminder is one mail.
+    """
+    order = session.get_one(Order, order_id)
+    wait = order.pay_by - order.placed_at
+    if wait < timedelta(days=7):
+        return order.pay_by
+    for number, part in enumerate(REMINDERS, 1):
+        moment = order.placed_at + wait * part.numerator / part.denominator
+        if now < moment:
+            return moment
+        following = REMINDERS[number:] or (Fraction(1),)
+        latest = order.placed_at + wait * following[0].numerator / following[0].denominator
+        if now < latest:
+            tell_purchaser(
+                session, "payment_reminder", order, now=now,
+                dedup=f"payment_reminder:{order.id}:{number}",
+            )
+    return order.pay_by
+
+
+def keep_open(
+    session: Session,
+    order: Order,
+    *,
+    days: int,
+    registry_dates: Mapping[str, RegistryDates],
+    actor: str,
+    now: datetime,
+) -> None:
+    """Let an unpaid order wait ``days`` from now, at somebody's wish (E6).
+
+    Never longer than its registries allow. Does nothing to an order that is over.
+    """
+    order = lock_order(session, order.id)
+    if order.status is not OrderStatus.PLACED:
+        return
+    wanted = now + timedelta(days=days)
+    for line in order.lines:
+        dates = registry_dates.get(line.block.registry_id)
+        wanted = dates.latest_due(wanted) if dates else wanted
+    if wanted > order.pay_by:
+        order.pay_by = wanted
+        order.due_at = now
+        note(
+            session, order, old="", new="kept open", actor=actor,
+            why=f"until {wanted:%Y-%m-%d}", now=now,
+        )
 
 
 def end_unpaid(
