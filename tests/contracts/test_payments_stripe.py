@@ -212,3 +212,18 @@ def test_stripe_pages_are_where_browsers_may_go(
     stripe_world: SandboxProcessorWorld, base_url: str, target: str
 ) -> None:
     assert list(stripe_world.made(base_url).form_targets()) == [target]
+
+
+@pytest.mark.parametrize("status", [409, 429, 500, 503])
+@pytest.mark.parametrize("kind", ["idempotency_error", "invalid_request_error", "api_error"])
+def test_stripe_errors_that_decide_nothing_are_unknown(
+    monkeypatch: pytest.MonkeyPatch, stripe_world: SandboxProcessorWorld, status: int, kind: str
+) -> None:
+    """In good form, but not a no: such as a key that is still at work."""
+    request, redirect = start(stripe_world)
+    answer = requests.Response()
+    body = {"error": {"type": kind, "code": "lock_timeout", "message": "later"}}
+    answer.status_code, answer.raw = status, io.BytesIO(json.dumps(body).encode())
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: answer)
+    with pytest.raises(OutcomeUnknownError):
+        fetch(stripe_world, request, redirect.processor_ref)
