@@ -18,7 +18,7 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from cnn_offset import running
-from cnn_offset.app import create_app
+from cnn_offset.app import create_app, utc_now
 from cnn_offset.config import ConfigError
 from cnn_offset.plugins import loader
 
@@ -53,7 +53,7 @@ def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
 def run(port: int, workers: int) -> None:
     """Start web, worker and, for the demo, the sandbox; Ctrl-C ends all."""
     instance = Path.cwd() / "instance"
-    demo = running.write_demo_config(instance, port)
+    demo = running.write_demo_config(instance, port, utc_now().date())
     wanted = [port, port + 1] if demo else [port]
     taken = [each for each in wanted if not running.is_free(each)]
     if taken:

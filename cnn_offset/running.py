@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -39,9 +40,9 @@ connector = "cdm"
 base_url = "http://127.0.0.1:{sandbox}/registries/cdm"
 token = "sandbox-cdm"
 deduplicates = true
-last_order = 2026-12-28T00:00:00Z
-last_cancellation = 2026-12-31T00:00:00Z
-closed = 2027-01-01T00:00:00Z
+last_order = {last:%Y-%m-%d}T00:00:00Z
+last_cancellation = {end:%Y-%m-%d}T00:00:00Z
+closed = {end:%Y-%m-%d}T23:59:59Z
 
 [REGISTRIES.a64_interim]
 connector = "a64_interim"
@@ -57,16 +58,23 @@ settle_seconds = 60
 """
 
 
-def write_demo_config(instance: Path, port: int) -> bool:
+def write_demo_config(instance: Path, port: int, today: date) -> bool:
     """Write the demo's configuration unless there is one of the operator's own.
 
-    Returns whether the configuration is the demo's.
+    The CDM registry closes on 31 December 2026; in the demo later if that is near or
+    over, so that there is something to see. Returns whether the configuration is the demo's.
     """
     path = instance / "config.toml"
     if path.exists() and not path.read_text().startswith(MARK):
         return False
     instance.mkdir(parents=True, exist_ok=True)
-    path.write_text(MARK + DEMO_CONFIG.format(port=port, sandbox=port + 1))
+    end = max(date(2026, 12, 31), today + timedelta(days=38))
+    path.write_text(
+        MARK
+        + DEMO_CONFIG.format(
+            port=port, sandbox=port + 1, end=end, last=end - timedelta(days=3)
+        )
+    )
     return True
 
 
