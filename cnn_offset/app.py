@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+import tomllib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import tomllib
 from flask import Flask
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.dirfs import DirFileSystem
 
 from cnn_offset import accounts, i18n, jobs, web
+from cnn_offset.attestations.keys import load_key
 from cnn_offset.blueprints import register_blueprints
 from cnn_offset.config import ConfigError, Settings, kept_secret, read_settings
 from cnn_offset.extensions import (
@@ -64,6 +65,11 @@ def create_app(
     except PluginConfigError as error:
         raise ConfigError(str(error)) from error
     app.extensions["cnn_offset"] = platform
+    if chosen.SIGNING_KEY:
+        # Read now: a key that cannot be used must not be found out after a sale.
+        app.extensions["cnn_offset.signing_key"] = load_key(
+            Path(chosen.SIGNING_KEY), chosen.SIGNING_KEY_PASSWORD
+        )
 
     database = chosen.DATABASE_URL or f"sqlite:///{instance / 'cnn_offset.sqlite'}"
     secure = chosen.PUBLIC_URL.startswith("https://")

@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import current_app, url_for
 
 from cnn_offset.attestations.fonts import unprintable
-from cnn_offset.attestations.keys import SigningKey, development_key, load_key
+from cnn_offset.attestations.keys import SigningKey, development_key
 from cnn_offset.domain.attestation import AttestationData
 from cnn_offset.extensions import Platform, platform
 from cnn_offset.models import Attestation
@@ -105,19 +105,10 @@ class PdfIssuer:
 
 
 def signing_key() -> SigningKey:
-    """Return the configured key; without one, the development key of the instance folder.
-
-    Raises:
-        ConfigError: the configured one cannot be used.
-
-    """
-    here = platform()
+    """Return the configured key; without one, the development key of the instance folder."""
     found: SigningKey | None = current_app.extensions.get("cnn_offset.signing_key")
     if found is None:
-        if here.settings.SIGNING_KEY:
-            found = load_key(Path(here.settings.SIGNING_KEY), here.settings.SIGNING_KEY_PASSWORD)
-        else:
-            found = development_key(Path(current_app.instance_path), now=here.clock())
+        found = development_key(Path(current_app.instance_path), now=platform().clock())
         current_app.extensions["cnn_offset.signing_key"] = found
     return found
 

@@ -112,7 +112,7 @@ def _order_placed(session: Session, message: Message) -> Letter:
             ),
         ],
         [
-            (gettext("Order"), order.code),
+            (gettext("Order number"), order.code),
             *_bought(order),
             (gettext("In the name of"), order.beneficiary),
             (gettext("Reason"), order.reason),
@@ -215,7 +215,7 @@ def _attestation(session: Session, message: Message) -> Letter:
                 beneficiary=order.beneficiary,
             ),
         ],
-        [(gettext("Attestation"), attestation.number), (gettext("Order"), order.code)],
+        [(gettext("Attestation"), attestation.number), (gettext("Order number"), order.code)],
         links=[(gettext("Anybody can check it at"), check)],
         attestation=attestation,
         link=_page(order),

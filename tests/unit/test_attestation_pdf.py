@@ -14,7 +14,8 @@ import pytest
 from flask import Flask
 from pypdf import PdfReader
 
-from cnn_offset.attestations import AttestationError, render as rendering
+from cnn_offset.attestations import AttestationError
+from cnn_offset.attestations import render as rendering
 from cnn_offset.attestations.render import render
 from cnn_offset.domain.attestation import AttestationData, AttestedLine, AttestedRange
 from cnn_offset.domain.units import UnitType
@@ -140,7 +141,7 @@ def test_long_names_and_reasons_stay_on_one_page_and_inside(wide: str) -> None:
     assert no_spaces(name) in no_spaces(text_of(pdf))
     assert no_spaces(reason) in no_spaces(text_of(pdf))
     for word in words_of(pdf):
-        assert 22 / 25.4 * 72 - 1 <= word[0]
+        assert word[0] >= 22 / 25.4 * 72 - 1
         assert word[1] <= (22 + 166) / 25.4 * 72 + 1
 
 
@@ -224,6 +225,14 @@ def test_a_preview_has_watermark_and_no_number() -> None:
     # A QR code goes, a watermark comes: see that it is the large one.
     assert images == len(PdfReader(io.BytesIO(render(data()))).pages[0].images)
     assert max(len(each.data) for each in PdfReader(io.BytesIO(pdf)).pages[0].images) > 10_000
+
+
+def test_a_demonstration_says_so(app: Flask) -> None:
+    assert "This is a demonstration" not in text_of(render(data()))
+    app.config["SANDBOX"] = True
+    pdf = render(data())
+    assert pages_of(pdf) == 1
+    assert "This is a demonstration" in text_of(pdf)
 
 
 def test_text_is_never_markup() -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import random
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from flask import Flask
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 from reportlab.pdfgen.canvas import Canvas
 
-from cnn_offset.attestations import UnreadablePdfError
+from cnn_offset.attestations import UnreadablePdfError, signing_key
 from cnn_offset.attestations.keys import (
     DEVELOPMENT_FILE,
     SigningKey,
@@ -171,6 +173,16 @@ def test_a_key_that_cannot_be_used_is_refused_by_name(key: SigningKey, tmp_path:
     for path in bad.values():
         with pytest.raises(ConfigError, match=r"^SIGNING_KEY: "):
             load_key(path)
+
+
+def test_a_wrong_key_stops_the_start_and_a_right_one_signs(
+    key: SigningKey, tmp_path: Path, make_app: Callable[..., Flask]
+) -> None:
+    app = make_app(SIGNING_KEY=str(_pem(key, tmp_path)))
+    with app.app_context():
+        assert signing_key().certificate == key.certificate
+    with pytest.raises(ConfigError, match=r"^SIGNING_KEY: "):
+        make_app(SIGNING_KEY=str(tmp_path / "nowhere.pem"))
 
 
 def test_a_password_opens_the_key(key: SigningKey, tmp_path: Path) -> None:

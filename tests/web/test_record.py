@@ -129,15 +129,18 @@ def test_private_names_and_reasons_are_nowhere(client: FlaskClient, three: list[
     assert "A private person" in client.get("/en/record/2-2026").get_data(as_text=True)
 
 
-@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+@pytest.mark.parametrize(
+    ("lang", "kind", "party"),
+    [("en", "10 CER", "Kenya"), ("fr", "10 URCE", "Kenya"), ("es", "10 RCE", "Kenia")],
+)
 def test_an_entry_says_all_that_the_attestation_says(
-    client: FlaskClient, three: list[str], lang: str
+    client: FlaskClient, three: list[str], lang: str, kind: str, party: str
 ) -> None:
     page = client.get(f"/{lang}/record/1-2026")
     text = page.get_data(as_text=True)
     assert f'<html lang="{lang}"' in text
     assert text.count("<h1") == 1
-    for each in ("Łódź Looms", "Our journeys in 2026", "VC000001/2026", "TX-", "KE-5-", "CER"):
+    for each in ("Łódź Looms", "Our journeys in 2026", "VC000001/2026", "TX-", "KE-5-", kind, party):
         assert each in text
 
 
