@@ -27,6 +27,7 @@ base_url = "http://127.0.0.1:{sandbox}/paypal"
 client_id = "sandbox-client"
 client_secret = "sandbox-secret"
 webhook_id = "WH-SANDBOX"
+read_disputes = true
 
 [PAYMENTS.stripe_connect]
 base_url = "http://127.0.0.1:{sandbox}/stripe"

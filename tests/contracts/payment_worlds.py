@@ -15,11 +15,10 @@ import requests
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact
-from cnn_offset.plugins.payments.bank_transfer import BankTransfer
+from cnn_offset.plugins.payments.bank_transfer import BankTransfer, BankTransferSettings
 from cnn_offset.plugins.payments.base import Delivery, PaymentRequest, Redirect
 from cnn_offset.plugins.payments.paypal import PayPal
 from cnn_offset.plugins.payments.stripe_connect import StripeConnect
-from cnn_offset.plugins.settings import PluginSettings
 from cnn_offset.testing.payments import Act, Books, Misdeed, PaymentWorld, ProcessorWorld
 
 
@@ -154,7 +153,7 @@ class BankWorld(PaymentWorld):
     amount = Money(1250, "EUR")
 
     def __init__(self) -> None:
-        self.plugin = BankTransfer(PluginSettings())
+        self.plugin = BankTransfer(BankTransferSettings())
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from cnn_offset.plugins.errors import (
 )
 from cnn_offset.plugins.payments.bank_transfer import OWN_DETAILS, BankTransfer
 from cnn_offset.plugins.payments.base import Instructions, PaymentRequest
-from cnn_offset.plugins.settings import PluginSettings
 
 from .payment_worlds import (
     BankWorld,
@@ -28,7 +27,7 @@ from .payment_worlds import (
 def bank(**changes: Any) -> tuple[PaymentRequest, Instructions]:
     world = BankWorld()
     request = world.request(**changes)
-    return request, BankTransfer(PluginSettings()).start(request)
+    return request, BankTransfer(BankTransferSettings()).start(request)
 
 
 def test_the_qr_code_says_what_banks_expect() -> None:
@@ -66,7 +65,7 @@ def test_no_qr_code_where_it_cannot_serve(changes: Any) -> None:
 
 def test_a_provider_may_send_its_own_details() -> None:
     payee = {"sends_own_details": " Yes "}
-    plugin = BankTransfer(PluginSettings())
+    plugin = BankTransfer(BankTransferSettings())
     assert list(plugin.check_account(payee)) == []
     assert plugin.payee_account(payee) == OWN_DETAILS
     request, instructions = bank(payee=payee)
@@ -100,7 +99,7 @@ def test_lines_are_grouped_for_reading_and_say_who_pays_charges() -> None:
 def test_every_wrong_digit_of_an_iban_is_seen(at: int, digit: str) -> None:
     right = "DE89370400440532013000"
     wrong = right[:at] + digit + right[at + 1 :]
-    complaints = BankTransfer(PluginSettings()).check_account(BankWorld.payee | {"account": wrong})
+    complaints = BankTransfer(BankTransferSettings()).check_account(BankWorld.payee | {"account": wrong})
     assert bool(complaints) == (wrong != right)
 
 

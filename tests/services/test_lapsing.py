@@ -82,3 +82,10 @@ def test_never_kept_open_beyond_the_registry(shop: Shop) -> None:
     after = db.session.get_one(Order, order_id).pay_by
     assert after == max(before, end)
     assert before - shop.clock() == timedelta(days=90)
+
+
+def test_days_to_pay_can_be_set() -> None:
+    from cnn_offset.plugins.payments.bank_transfer import BankTransfer, BankTransferSettings
+
+    plugin = BankTransfer(BankTransferSettings(due_days=30))
+    assert plugin.due_within == timedelta(days=30)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import ClassVar, Final
 
+from pydantic import Field
 from schwifty import IBAN
 from schwifty.exceptions import SchwiftyException
 from stdnum import bic as stdnum_bic
@@ -23,6 +24,7 @@ from cnn_offset.plugins.payments.base import (
     PaymentRequest,
     StatementPlugin,
 )
+from cnn_offset.plugins.settings import PluginSettings
 
 OWN_DETAILS: Final = "own details"
 """Names the account of a provider who sends the details without telling them to us."""
@@ -30,6 +32,13 @@ _LIKE_IBAN: Final = re.compile(r"[A-Z]{2}\d\d[A-Z0-9]{10,30}", re.ASCII)
 _ACCOUNT: Final = re.compile(r"[A-Z0-9][A-Z0-9/.-]{2,33}", re.ASCII)
 _QR_LIMIT: Final = 331
 """Bytes in an EPC QR code (EPC069-12: version 13, error correction M)."""
+
+
+class BankTransferSettings(PluginSettings):
+    """Settings of bank transfers."""
+
+    due_days: int = Field(default=90, ge=14, le=366)
+    """How long an order waits for the money; the old platform's FAQ says 90 days."""
 
 
 class BankTransfer(StatementPlugin):
@@ -56,8 +65,12 @@ class BankTransfer(StatementPlugin):
         ),
     )
     slowest = timedelta(days=14)
-    due_within = timedelta(days=90)
-    """The platform FAQ lets a bank order wait 90 days."""
+    Settings = BankTransferSettings
+
+    def __init__(self, settings: PluginSettings) -> None:
+        super().__init__(settings)
+        assert isinstance(settings, BankTransferSettings)
+        self.due_within = timedelta(days=settings.due_days)
 
     def check_account(self, payee: Payee) -> Sequence[str]:
         """Say what is wrong: a missing part, a mistyped IBAN or BIC, no such currency."""

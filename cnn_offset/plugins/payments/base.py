@@ -117,7 +117,7 @@ class PaymentPlugin(abc.ABC):
     slowest: ClassVar[timedelta]
     """How long money may take to be confirmed. The core does not offer the method
     when a registry's last cancellation is nearer than this."""
-    due_within: ClassVar[timedelta]
+    due_within: timedelta
     """How long an order waits for money by this method before it lapses."""
 
     def __init__(self, settings: PluginSettings) -> None:
