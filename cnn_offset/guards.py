@@ -33,12 +33,11 @@ def operator() -> ResponseReturnValue | None:
     return signed_in() or _only(current_user.has_role("operator"))
 
 
-def _only(allowed: object) -> None:
-    if not allowed:
-        current_app.logger.warning(
-            "refused %s to user %s", request.endpoint, current_user.get_id()
-        )
-        abort(404)
+def _only(allowed: object) -> ResponseReturnValue | None:
+    if allowed:
+        return None
+    current_app.logger.warning("refused %s to user %s", request.endpoint, current_user.id)
+    abort(404)
 
 
 def private(response: Response) -> Response:

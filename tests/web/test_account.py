@@ -22,6 +22,7 @@ from cnn_offset.services import joining, mailing
 from tests.conftest import Clock
 from tests.factories import make_provider
 from tests.web.people import PASSWORD, account_mails, add_person, log_in, post, token
+from tests.web.selling import sell
 
 EMAIL = "ada@example.org"
 PAGES = ("account/login", "account/register", "account/reset")
@@ -286,24 +287,24 @@ def test_a_disabled_account_is_out_at_once(app: Flask) -> None:
     assert "not right" in answer.text
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        "//evil.example", "https://evil.example", "https:evil.example", "/\\evil.example",
-        "\\\\evil.example", "\t//evil.example", "/\t/evil.example", "/\n/evil.example",
-        "/a\r\nSet-Cookie: x=1", "javascript:alert(1)", "///evil.example", "/ /evil.example",
-        "/\u00a0/x", "/\u2028/x", "http://localhost@evil.example", "evil.example", "/x" * 2000,
-        "http://[", "/\x00", "/\x7f/evil.example",
-    ],
-)  # fmt: skip
-def test_next_leads_nowhere_else(app: Flask, wanted: str) -> None:
+ELSEWHERE = [
+    "//evil.example", "https://evil.example", "https:evil.example", "/\\evil.example",
+    "\\\\evil.example", "\t//evil.example", "/\t/evil.example", "/\n/evil.example",
+    "/a\r\nSet-Cookie: x=1", "javascript:alert(1)", "///evil.example", "/ /evil.example",
+    "/\u00a0/x", "/\u2028/x", "http://localhost@evil.example", "evil.example", "/x" * 2000,
+    "http://[", "/\x00", "/\x7f/evil.example",
+]  # fmt: skip
+
+
+def test_next_leads_nowhere_else(app: Flask) -> None:
     add_person(app, EMAIL)
-    assert own_path(wanted) == ""
-    client = app.test_client()
-    assert client.get("/en/account/login", query_string={"next": wanted}).status_code == 200
-    answer = post(client, "/en/account/login", email=EMAIL, password=PASSWORD, next=wanted)
-    assert answer.status_code == 302
-    assert answer.headers["Location"] == "/en/account"
+    for wanted in ELSEWHERE:
+        assert own_path(wanted) == "", wanted
+        client = app.test_client()
+        answer = client.get("/en/account/login", query_string={"next": wanted})
+        assert answer.status_code == 200, wanted
+        answer = post(client, "/en/account/login", email=EMAIL, password=PASSWORD, next=wanted)
+        assert answer.headers["Location"] == "/en/account", wanted
 
 
 def test_next_leads_back(app: Flask, client: FlaskClient) -> None:
@@ -353,17 +354,20 @@ def test_long_passwords_are_not_cut(app: Flask, client: FlaskClient) -> None:
     assert post(client, link, password=long + "1").status_code == 302
 
 
-@pytest.mark.parametrize(
-    "email",
-    ["", "x", "a@b", "a@b.example\r\nBcc: all@example.org", "a b@example.org", "@example.org",
-     "a@exa\x00mple.org", "a" * 250 + "@example.org", "<script>@example.org"],
-)  # fmt: skip
-def test_odd_addresses_are_refused(app: Flask, client: FlaskClient, email: str) -> None:
-    for path in ("register", "reset"):
-        answer = post(client, f"/en/account/{path}", email=email, password=PASSWORD)
-        assert answer.status_code == 422
-        assert 'aria-invalid="true"' in answer.text
-    assert post(client, "/en/account/login", email=email, password="\0").status_code == 422
+ODD = [
+    "", "x", "a@b", "a@b.example\r\nBcc: all@example.org", "a b@example.org", "@example.org",
+    "a@exa\x00mple.org", "a" * 250 + "@example.org", "<script>@example.org",
+]  # fmt: skip
+
+
+def test_odd_addresses_are_refused(app: Flask, client: FlaskClient) -> None:
+    for email in ODD:
+        for path in ("register", "reset"):
+            answer = post(client, f"/en/account/{path}", email=email, password=PASSWORD)
+            assert answer.status_code == 422, email
+            assert 'aria-invalid="true"' in answer.text, email
+        answer = post(client, "/en/account/login", email=email, password="\0")
+        assert answer.status_code == 422, email
     assert account_mails(app) == []
 
 
@@ -400,13 +404,21 @@ def test_mails_to_one_address_are_few(make_app: Callable[..., Flask]) -> None:
     assert len(account_mails(app)) == 4
 
 
-def test_account_shows_own_orders_only(app: Flask) -> None:
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+def test_account_shows_own_orders_only(app: Flask, clock: Clock, lang: str) -> None:
     """Orders of a guest with the same address are not claimed."""
-    add_person(app, EMAIL)
+    user_id = add_person(app, EMAIL)
+    guest = sell(app, clock, method="paypal")
     client = log_in(app, EMAIL)
-    page = client.get("/en/account").text
-    assert "You have placed no order while logged in." in page
-    assert EMAIL in page
+    page = client.get(f"/{lang}/account")
+    assert EMAIL in page.text
+    assert guest.code not in page.text
+    own = sell(app, clock, method="paypal", like=guest, user_id=user_id)
+    add_person(app, "bob@example.org")
+    page = client.get(f"/{lang}/account")
+    assert own.code in page.text
+    assert guest.code not in page.text
+    assert own.code not in log_in(app, "bob@example.org").get(f"/{lang}/account").text
 
 
 def test_registering_at_the_same_moment(

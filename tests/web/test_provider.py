@@ -146,30 +146,26 @@ def test_money_in_two_parts(app: Flask, sale: Sale) -> None:
         assert db.session.get_one(Order, sale.order_id).status is OrderStatus.PAID
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("amount", ""), ("amount", "0"), ("amount", "-25"), ("amount", "25,00"),
-        ("amount", "2e1"), ("amount", "NaN"), ("amount", "25.001"), ("amount", "USD 25"),
-        ("amount", "9" * 25), ("amount", "٢٥"), ("amount", "1,23.00"),
-        ("currency", ""), ("currency", "XXX"), ("currency", "XAU"), ("currency", "dollars"),
-        ("received_on", ""), ("received_on", "02/11/2026"), ("received_on", "2026-11-03"),
-        ("received_on", "9999-99-99"),
-        ("bank_ref", ""), ("bank_ref", "x" * 128), ("bank_ref", "a\u202eb"), ("bank_ref", "\0"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_read_is_refused_and_kept(
-    app: Flask, sale: Sale, name: str, value: str
-) -> None:
+UNREADABLE = [
+    ("amount", ""), ("amount", "0"), ("amount", "-25"), ("amount", "25,00"),
+    ("amount", "2e1"), ("amount", "NaN"), ("amount", "25.001"), ("amount", "USD 25"),
+    ("amount", "9" * 25), ("amount", "٢٥"), ("amount", "1,23.00"),
+    ("currency", ""), ("currency", "XXX"), ("currency", "XAU"), ("currency", "dollars"),
+    ("received_on", ""), ("received_on", "02/11/2026"), ("received_on", "2026-11-03"),
+    ("received_on", "9999-99-99"),
+    ("bank_ref", ""), ("bank_ref", "x" * 128), ("bank_ref", "a\u202eb"), ("bank_ref", "\0"),
+]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_refused_and_kept(app: Flask, sale: Sale) -> None:
     staff = log_in(app, STAFF)
-    answer = post(
-        staff, f"/en/provider/orders/{sale.code}/paid", **money(**{name: value}), seen="yes"
-    )
-    assert answer.status_code == 422
-    assert f'href="#{name}"' in answer.text
+    path = f"/en/provider/orders/{sale.code}/paid"
+    for name, value in UNREADABLE:
+        answer = post(staff, path, **money(**{name: value}), seen="yes")
+        assert answer.status_code == 422, (name, value)
+        assert f'href="#{name}"' in answer.text, (name, value)
+        assert name == "bank_ref" or 'value="NTRF 4711"' in answer.text, (name, value)
     assert facts(app) == []
-    if name != "bank_ref":
-        assert 'value="NTRF 4711"' in answer.text
 
 
 @pytest.mark.parametrize(

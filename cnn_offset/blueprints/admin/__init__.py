@@ -84,6 +84,9 @@ def order(code: str) -> ResponseReturnValue:
         attestations=_of(Attestation, found),
         messages=_of(Message, found),
         events=_of(Event, found),
+        # One that is no longer configured is shown by its id.
+        methods={name: plugin.title for name, plugin in platform().payments.items()},
+        registries={name: each.title for name, each in platform().registries.items()},
     )
 
 

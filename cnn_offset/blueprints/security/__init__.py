@@ -50,10 +50,10 @@ def _refused(response: Response) -> bool:
     return response.status_code == 422
 
 
-# A stranger who guesses locks out only himself, unless he has twenty addresses: guesses are
+# A stranger who guesses locks out only himself, unless he has many addresses: guesses are
 # counted by account and address first, and by account alone far above that.
 guesses = (
-    limiter.limit("60 per hour", methods=["POST"]),
+    limiter.limit("120 per hour", methods=["POST"]),
     limiter.limit(
         "5 per 15 minutes", key_func=_account_here, methods=["POST"], deduct_when=_refused
     ),
