@@ -16,7 +16,11 @@ from cnn_offset.plugins.errors import (
     RefusedError,
     UnsupportedError,
 )
-from cnn_offset.plugins.payments.bank_transfer import OWN_DETAILS, BankTransfer
+from cnn_offset.plugins.payments.bank_transfer import (
+    OWN_DETAILS,
+    BankTransfer,
+    BankTransferSettings,
+)
 from cnn_offset.plugins.payments.base import Instructions, PaymentRequest
 
 from .payment_worlds import (

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -355,7 +355,7 @@ class NoStatement(PaymentPlugin):
     """Is of neither kind."""
 
     id, title, account_fields = "none", "None", BankTransfer.account_fields
-    slowest, due_within = BankTransfer.slowest, BankTransfer.due_within
+    slowest, due_within = BankTransfer.slowest, timedelta(days=90)
 
     def payee_account(self, payee: Any) -> str:
         return "account"
