@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Dialog, Page, Route, sync_playwright
-
-from tests.conftest import missing
+from playwright.sync_api import Browser, Dialog, Page, Route
 
 pytestmark = pytest.mark.browser
 
@@ -32,37 +29,33 @@ FORMS = """
 <input type="checkbox" id="c2" name="c" value="2"></form>"""
 
 
-@pytest.fixture(scope="module")
-def open_page() -> Iterator[Callable[[str, str], tuple[Page, list[str]]]]:
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[[str, str], tuple[Page, list[str]]]]:
     """Open a page with the given language and body; the list tells of every POST."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        missing("Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    contexts = []
 
-        def make(lang: str, body: str) -> tuple[Page, list[str]]:
-            context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-            page, posts = context.new_page(), []
+    def make(lang: str, body: str) -> tuple[Page, list[str]]:
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        page, posts = context.new_page(), []
 
-            def answer(route: Route) -> None:
-                if route.request.url.endswith(".js"):
-                    return route.fulfill(
-                        body=SCRIPT.read_text(), content_type="text/javascript; charset=utf-8"
-                    )
-                if route.request.method == "POST":
-                    posts.append(route.request.url)
-                html = f'<html lang="{lang}"><body>{body}<script src="/site.js"></script></body></html>'
-                return route.fulfill(body=html, content_type="text/html; charset=utf-8")
+        def answer(route: Route) -> None:
+            if route.request.url.endswith(".js"):
+                return route.fulfill(
+                    body=SCRIPT.read_text(), content_type="text/javascript; charset=utf-8"
+                )
+            if route.request.method == "POST":
+                posts.append(route.request.url)
+            html = f'<html lang="{lang}"><body>{body}<script src="/site.js"></script></body></html>'
+            return route.fulfill(body=html, content_type="text/html; charset=utf-8")
 
-            page.route("**/*", answer)
-            page.goto(f"{SITE}/page")
-            return page, posts
+        page.route("**/*", answer)
+        page.goto(f"{SITE}/page")
+        return page, posts
 
-        yield make
-        browser.close()
+    yield make
+    for context in contexts:
+        context.close()
 
 
 @pytest.mark.parametrize(

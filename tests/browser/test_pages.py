@@ -1,0 +1,137 @@
+"""Every other page in three languages, faults shown kindly, and the keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser import shopping
+from tests.browser.visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+PAGES = (
+    "/",
+    "/projects",
+    "/projects?q=nothing-is-called-so",
+    "/projects/ichu-wasi-clean-kitchens",
+    "/basket",
+    "/record",
+    "/check",
+    "/check?number=VC999999/2026",
+    "/orders/lost",
+    "/how-it-works",
+    "/units",
+    "/faq",
+    "/contact",
+    "/terms",
+    "/accessibility",
+    "/account/login",
+    "/account/register",
+    "/account/reset",
+)
+STAFF = {
+    "staff@rift-lake.example": ("/provider/orders", "/provider/orders?show=all", "/account"),
+    "operator@demo.example": ("/operator/orders", "/operator/attention", "/operator/check"),
+}
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+def test_public_pages(visit: Callable[..., Visitor], lang: str) -> None:
+    visitor = visit(lang, phone=lang != "en")
+    for path in PAGES:
+        visitor.go(path)
+    visitor.go("/orders/nobody-has-this-link", 404)
+    visitor.go("/nothing-is-here", 404)
+
+
+@pytest.mark.parametrize("email", STAFF)
+def test_pages_of_staff(staff: Callable[[str], Visitor], email: str) -> None:
+    visitor = staff(email)
+    for path in STAFF[email]:
+        for visitor.lang in ("en", "fr", "es"):
+            visitor.go(path)
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+def test_what_is_wrong_is_said_on_top_and_at_the_field(
+    visit: Callable[..., Visitor], lang: str
+) -> None:
+    visitor = visit(lang, phone=lang == "fr")
+    page = visitor.page
+    shopping.put_in_basket(visitor, "mukore-safe-water", "Pacific Commons Trust", "5")
+    visitor.press("button[formaction$='/checkout']")
+
+    visitor.press("main form button[type=submit]", 422)
+    assert page.evaluate("document.activeElement.className") == "error-summary"
+    page.click(".error-summary a[href='#email']")
+    assert page.evaluate("document.activeElement.id") == "email"
+    shopping.fill_details(visitor, shopping.new_email())
+    visitor.press("main form button[type=submit]")
+
+    page.fill("#beneficiary", "北京 \N{PARTY POPPER}")
+    visitor.press("main form button[type=submit]:not([name])", 422)
+    assert visitor.has("#beneficiary[aria-invalid=true]")
+    assert page.input_value("#beneficiary") == "北京 \N{PARTY POPPER}"
+    page.fill("#beneficiary", shopping.NAME)
+    shopping.choose_reason_and_methods(visitor, {"Pacific": "stripe_connect"})
+    visitor.press("main form button[type=submit]:not([name])")
+
+    visitor.press("form[action$='/review'] button", 422)
+    assert page.locator(".error-summary li").count() == 2
+    visitor.go("/basket")
+
+
+def test_the_keyboard_alone_reaches_everything(visit: Callable[..., Visitor]) -> None:
+    visitor = visit("en")
+    page = visitor.page
+    shopping.put_in_basket(visitor, "mukore-safe-water", "Pacific Commons Trust", "1")
+    visitor.press("button[formaction$='/checkout']")
+    visitor.reload()
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.hash") == "#main"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+    walked: list[str] = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            """() => {
+              const each = document.activeElement, box = each.getBoundingClientRect();
+              const style = getComputedStyle(each);
+              const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+              return {
+                name: each.name || each.textContent.trim(),
+                in_main: Boolean(each.closest("main")),
+                ringed: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+                uncovered: each === hit || each.contains(hit) || Boolean(hit?.contains(each)),
+              };
+            }"""
+        )
+        if not seen["in_main"]:
+            break
+        assert seen["ringed"], f"no visible focus on {seen['name']!r}"
+        assert seen["uncovered"], f"{seen['name']!r} is covered"
+        walked.append(seen["name"])
+    fields = [name for name in walked if name.islower()]
+    assert fields == ["kind", "name", "company", "email", "country", "street", "postcode", "city"]
+    assert walked[-1] == "Continue"
+
+    page.focus("#name")
+    page.keyboard.type("Ada")
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+    assert page.input_value("#name") == "Ada", "what was typed is kept"
+    assert visitor.has(".error-summary")
+
+
+def test_text_can_be_twice_as_large(visit: Callable[..., Visitor]) -> None:
+    """Nothing runs out of the window when all text has double its size."""
+    visitor = visit("es", phone=False)
+    for path in ("/", "/projects", "/projects/mukore-safe-water", "/account/register", "/record"):
+        visitor.go(path)
+        visitor.page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= visitor.width, path
