@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import smtplib
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html import unescape
@@ -15,9 +16,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from pypdf import PdfReader
 from werkzeug.serving import make_server
 
-from cnn_offset import mail
+from cnn_offset import jobs, mail
 from cnn_offset.attestations import AttestationError, issuer, stored_pdf
 from cnn_offset.config import read_settings
 from cnn_offset.domain.status import MessageStatus
@@ -225,6 +227,26 @@ def test_the_sandbox_mailbox_takes_it_whole(
     got = reader.get(f"/mailbox/{kept['id']}/attachments/0").data
     assert got == stored_pdf(issued)
     assert db.session.get_one(Message, row.id, populate_existing=True).status is MessageStatus.SENT
+
+
+def test_the_worker_issues_and_mails_without_a_request(
+    make_app: Callable[..., Flask], mailbox: tuple[str, Any]
+) -> None:
+    url, reader = mailbox
+    with make_app(MAIL_URL=url, PUBLIC_URL="https://units.example.org/shop").app_context():
+        row = make_attestation(locale="fr", attestation_locale="es")
+        assert jobs.do("attestation", row.id)
+        message = db.session.query(Message).one()
+        assert jobs.do("message", message.id)
+    (kept,) = reader.get("/mailbox/messages").json["messages"]
+    raw = reader.get(f"/mailbox/{kept['id']}/raw").data
+    read = message_from_bytes(raw, _class=EmailMessage, policy=policy.default)
+    text, _ = parts(read)
+    assert "https://units.example.org/shop/fr/orders/" in text
+    pdf = reader.get(f"/mailbox/{kept['id']}/attachments/0").data
+    words = " ".join(PdfReader(io.BytesIO(pdf)).pages[0].extract_text().split())
+    assert "https://units.example.org/shop/es/check/" in words
+    assert "Certificado de cancelación voluntaria" in words
 
 
 def test_a_mailbox_that_refuses_leaves_the_mail_queued(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -35,6 +37,19 @@ def test_invisible_and_combining_signs_are_refused() -> None:
     assert unprintable("\u202e\u200b\u0007\u00ad\u0301") == [
         "\u202e", "\u200b", "\u0007", "\u00ad", "\u0301",
     ]
+
+
+def test_asking_costs_a_form_no_pdf_library() -> None:
+    """The libraries take most of a second to import: web processes start without them."""
+    heavy = {"xhtml2pdf", "reportlab", "pyhanko"}
+    code = (
+        "import sys, cnn_offset.app\n"
+        "from cnn_offset.attestations import unprintable\n"
+        "unprintable('x')\n"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
 
 
 @given(st.text())

@@ -167,8 +167,8 @@ def test_what_is_not_issued_yet_is_not_in_the_record(app: Flask, client: FlaskCl
     assert "Nothing has been cancelled here yet" in client.get("/en/record").get_data(as_text=True)
 
 
-def test_pages_follow_one_another_without_gaps_or_repeats(app: Flask) -> None:
-    with app.app_context():
+def test_pages_follow_one_another_without_gaps_or_repeats(any_app: Flask) -> None:
+    with any_app.app_context():
         ids = [issue().id for _ in range(7)]
         seen: list[int] = []
         before = None
@@ -181,6 +181,25 @@ def test_pages_follow_one_another_without_gaps_or_repeats(app: Flask) -> None:
             if before is None:
                 break
         assert seen == ids[::-1]
+
+
+def test_both_databases_find_alike(any_app: Flask) -> None:
+    with any_app.app_context():
+        block = make_block()
+        row = issue(block)
+        issue(beneficiary="Somebody else")
+        middle = block.first_text.replace(str(block.first), str(block.first + 2))
+        for text in ("looms łódź", middle, row.number, block.first_text, row.check_code):
+            page = recording.find_entries(
+                db.session(), RecordQuery(text=text, host="KE"), registry_ids=["x", "cdm"]
+            )
+            wanted = [] if text == row.check_code else [row.id]
+            assert [each.attestation_id for each in page.entries] == wanted
+        (entry,) = page.entries or [recording.entry(db.session(), row.sequence, row.year)]
+        assert recording.project_slugs(db.session(), entry.data)
+        assert recording.by_check_code(db.session(), "\0") is None
+        assert recording.by_sha256(db.session(), row.sha256) == entry
+        assert recording.hosts(db.session()) == ["KE"]
 
 
 def test_older_entries_have_an_address(
