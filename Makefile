@@ -3,7 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check bench i18n clean
+.PHONY: help run test check bench i18n lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,12 @@ i18n: $(VENV)/test ## extract messages and bring the catalogues up to date
 
 bench: $(VENV)/test ## measure speed, side by side in one run
 	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/test ## pin all dependencies anew, with hashes
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --extra dev -c requirements.lock pyproject.toml -o tests/requirements.lock
 
 clean: ## remove what can be made again
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
