@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
 from cnn_offset.domain.money import Money
@@ -196,6 +196,17 @@ def _extend(checkout: Checkout, *, hold_for: timedelta, now: datetime) -> None:
     checkout.due_at = min(now + hold_for, checkout.created_at + LONGEST_HOLD * hold_for)
 
 
+# Every step of a checkout looks at all of it: three queries, however many lines.
+_WHOLE = (
+    joinedload(Checkout.lines)
+    .joinedload(CheckoutLine.offer, innerjoin=True)
+    .options(
+        joinedload(Offer.block, innerjoin=True),
+        joinedload(Offer.provider, innerjoin=True).joinedload(Provider.payout_methods),
+    ),
+)
+
+
 def find_checkout(session: Session, token: str, *, lock: bool = False) -> Checkout:
     """Return the checkout of a link; with ``lock`` as its only owner until the commit.
 
@@ -203,10 +214,10 @@ def find_checkout(session: Session, token: str, *, lock: bool = False) -> Checko
         NotFoundError: there is none.
 
     """
-    statement = select(Checkout).where(Checkout.token == token)
+    statement = select(Checkout).where(Checkout.token == token).options(*_WHOLE)
     if lock:
-        statement = statement.with_for_update().execution_options(populate_existing=True)
-    found = session.scalar(statement)
+        statement = statement.with_for_update(of=Checkout).execution_options(populate_existing=True)
+    found = session.scalars(statement).unique().one_or_none()
     if found is None:
         raise NotFoundError(token)
     return found
@@ -235,9 +246,14 @@ def save_details(
 
 def lapse_checkout(session: Session, checkout_id: int, *, now: datetime) -> datetime | None:
     """Release the units of a checkout whose time is over; else say when to look again."""
-    checkout = session.get_one(Checkout, checkout_id, populate_existing=True)
+    checkout = session.get_one(
+        Checkout, checkout_id, populate_existing=True, with_for_update=True
+    )
     if checkout.status is not CheckoutStatus.OPEN:
         return None
+    if checkout.due_at and checkout.due_at > now and checkout.due_at != checkout.lease_until:
+        # Extended since a worker claimed it.
+        return checkout.due_at
     if move(session, checkout, CheckoutStatus.LAPSED, actor="clock", why="not completed", now=now):
         stock.release(session, ((line.offer_id, line.quantity) for line in checkout.lines))
     return None

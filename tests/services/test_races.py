@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,9 +17,9 @@ from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
-from cnn_offset.models import Attestation, Cancellation, Order, Payment
+from cnn_offset.models import Attestation, Cancellation, Checkout, Order, Payment
 from cnn_offset.plugins.payments.base import Notice
-from cnn_offset.services import cancelling, paying, stock
+from cnn_offset.services import cancelling, checking_out, paying, stock
 from tests.factories import make_block, make_offer
 from tests.services.conftest import Shop
 
@@ -139,3 +140,25 @@ def test_many_workers_reconcile_once(shop: Shop, workers: int) -> None:
     at_once(shop, *[lambda: jobs.do("payment", payment_id)] * workers)
     assert shop.status(order_id) is OrderStatus.PAID
     assert len(db.session.scalars(select(Cancellation)).all()) == 1
+
+
+def test_a_checkout_extended_in_the_last_moment_does_not_lapse(shop: Shop) -> None:
+    checkout_id = shop.checkout(5)
+    shop.clock.tick(hours=1)
+    work = jobs._lapse_checkout
+
+    def extend_first(here: Any, row_id: int) -> Any:
+        with unit_of_work() as session:
+            checkout = session.get_one(Checkout, row_id)
+            checking_out.save_details(
+                checkout, {"name": "Ada"}, hold_for=timedelta(minutes=30), now=shop.clock()
+            )
+        return work(here, row_id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(jobs.WORK, "checkout", (Checkout, extend_first))  # type: ignore[arg-type]
+        jobs.do("checkout", checkout_id, due_only=True)
+    assert shop.offer.held == 5
+    shop.clock.tick(hours=1)
+    jobs.do("checkout", checkout_id, due_only=True)
+    assert shop.offer.held == 0
