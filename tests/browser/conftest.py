@@ -56,9 +56,7 @@ def _examined() -> set[tuple[object, ...]]:
 
 
 @pytest.fixture
-def visit(
-    browser: Browser, site: Site, _examined: set[tuple[object, ...]]
-) -> Iterator[Visit]:
+def visit(browser: Browser, site: Site, _examined: set[tuple[object, ...]]) -> Iterator[Visit]:
     """Let somebody come with an empty browser; in the end nobody may have had trouble."""
     contexts, visitors = [], []
 

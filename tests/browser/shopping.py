@@ -30,7 +30,9 @@ def put_in_basket(visitor: Visitor, project: str, provider: str, quantity: str) 
     visitor.page.fill("#q", project.split("-")[0])
     visitor.press("form.filters > button")
     visitor.press(f".cards a[href$='/projects/{project}']")
-    offer = visitor.page.locator(".offers li", has=visitor.page.get_by_role("heading", name=provider))
+    offer = visitor.page.locator(
+        ".offers li", has=visitor.page.get_by_role("heading", name=provider)
+    )
     field = offer.locator("input[name=quantity]").first
     field.fill(quantity)
     number = (field.get_attribute("id") or "").removeprefix("quantity-")
@@ -89,9 +91,7 @@ def pay_in_sandbox(visitor: Visitor, choice: str) -> None:
         assert not visitor.is_in_sandbox
 
 
-def transfer(
-    visitor: Visitor, staff: Callable[[str], Visitor], slug: str, bank_ref: str
-) -> None:
+def transfer(visitor: Visitor, staff: Callable[[str], Visitor], slug: str, bank_ref: str) -> None:
     """Read the instructions; the provider's staff sees the money and says so."""
     order = visitor.site.rows(
         'SELECT code, total_minor, currency FROM "order" WHERE token = ?',

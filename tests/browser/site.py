@@ -27,7 +27,9 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         port = next(
-            each for each in range(7100, 9000, 2) if running.is_free(each) and running.is_free(each + 1)
+            each
+            for each in range(7100, 9000, 2)
+            if running.is_free(each) and running.is_free(each + 1)
         )
         self.url = f"http://127.0.0.1:{port}"
         self.sandbox = f"http://127.0.0.1:{port + 1}"
@@ -81,7 +83,9 @@ class Site:
         """The status of each order of ``email``, oldest first."""
         return [
             status.casefold()
-            for (status,) in self.rows('SELECT status FROM "order" WHERE email = ? ORDER BY id', email)
+            for (status,) in self.rows(
+                'SELECT status FROM "order" WHERE email = ? ORDER BY id', email
+            )
         ]
 
     def captured_for(self, email: str) -> int:
@@ -107,7 +111,9 @@ class Site:
     def attached_to(self, email: str) -> list[bytes]:
         """All PDFs that were mailed to ``email``."""
         return [
-            requests.get(f"{self.sandbox}/mailbox/{mail['id']}/attachments/{at}", timeout=10).content
+            requests.get(
+                f"{self.sandbox}/mailbox/{mail['id']}/attachments/{at}", timeout=10
+            ).content
             for mail in self.mails_to(email)
             for at, name in enumerate(mail["attachments"])
             if name.endswith(".pdf")

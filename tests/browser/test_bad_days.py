@@ -30,7 +30,7 @@ def backstage(visitor: Visitor, choice: str) -> None:
     """Let time pass at the processor: a payment ``clear`` s or ``bounce`` s."""
     for processor, part in (("paypal", "orders"), ("stripe", "sessions")):
         found = visitor.site.rows(
-            "SELECT p.processor_ref FROM payment p JOIN \"order\" o ON o.id = p.order_id "
+            'SELECT p.processor_ref FROM payment p JOIN "order" o ON o.id = p.order_id '
             "WHERE o.token = ? AND p.method_id LIKE ?",
             visitor.path.rsplit("/", 1)[1],
             f"{processor}%",

@@ -9,15 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.base import AXE_SCRIPT
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from babel.messages.mofile import read_mo
-from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, Request, Response
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    Response,
+    ViewportSize,
+)
 
 import cnn_offset
 from tests.browser.site import Site
 
-PHONE = {"width": 320, "height": 640}
-DESKTOP = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 320, "height": 640}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 # Words that no French or Spanish page has; names of people and organisations are chosen
 # so that they hold none of them.
@@ -55,9 +63,9 @@ def _messages(lang: str) -> dict[str, str]:
     path = Path(cnn_offset.__file__).parent / f"translations/{lang}/LC_MESSAGES/messages.mo"
     with path.open("rb") as file:
         return {
-            message.id: message.string
+            str(message.id): str(message.string)
             for message in read_mo(file)
-            if isinstance(message.id, str) and message.id and message.id != message.string
+            if message.id and isinstance(message.id, str) and message.id != message.string
         }
 
 
