@@ -159,7 +159,9 @@ def _data_uri(picture: Image.Image) -> str:
 def _band() -> str:
     """Draw the strip below the head: units in a row, the last ones cancelled."""
     step, side, rows, columns, solid = 24, 17, 2, 110, 78
-    picture = Image.new("RGB", (columns * step - (step - side), rows * step - (step - side)), "#fff")
+    picture = Image.new(
+        "RGB", (columns * step - (step - side), rows * step - (step - side)), "#fff"
+    )
     pen = ImageDraw.Draw(picture)
     for row in range(rows):
         for column in range(columns):

@@ -149,9 +149,7 @@ def _line(
     )
 
 
-def issue_attestation(
-    begin: Begin, attestation_id: int, *, issuer: Issuer, now: datetime
-) -> None:
+def issue_attestation(begin: Begin, attestation_id: int, *, issuer: Issuer, now: datetime) -> None:
     """Make, sign and store a numbered attestation, enter it in the record and mail it.
 
     The PDF is made and stored outside any transaction, under a name of its own; then one

@@ -97,7 +97,9 @@ def test_every_kind_that_services_queue_can_be_written() -> None:
     source = "".join(
         path.read_text() for path in Path("cnn_offset").rglob("*.py") if "mail" not in path.parts
     )
-    queued = set(re.findall(r'(?:tell_purchaser|tell_provider|queue_message)\(\s*\w+,\s*"(\w+)"', source))
+    queued = set(
+        re.findall(r'(?:tell_purchaser|tell_provider|queue_message)\(\s*\w+,\s*"(\w+)"', source)
+    )
     assert queued >= {"attestation", "bank_instructions", "order_paid", "order_placed"}
     assert queued <= KINDS
     assert {"order_lapsed", "order_withdrawn", "account", *TO_PROVIDER} <= KINDS
@@ -212,9 +214,7 @@ def mailbox() -> Iterator[tuple[str, Any]]:
     server.server_close()
 
 
-def test_the_sandbox_mailbox_takes_it_whole(
-    issued: Attestation, mailbox: tuple[str, Any]
-) -> None:
+def test_the_sandbox_mailbox_takes_it_whole(issued: Attestation, mailbox: tuple[str, Any]) -> None:
     url, reader = mailbox
     row = db.session.query(Message).one()
     here = read_settings(settings(MAIL_URL=url))
@@ -257,9 +257,7 @@ def test_a_mailbox_that_refuses_leaves_the_mail_queued(
         row = queue("order_placed", make_order())
         send = mail.transport(read_settings(settings(MAIL_URL=url + "/nowhere")))
         with pytest.raises(OSError, match="404"):
-            mailing.send_message(
-                unit_of_work, row.id, render=mail.render, transport=send, now=DONE
-            )
+            mailing.send_message(unit_of_work, row.id, render=mail.render, transport=send, now=DONE)
         assert db.session.get_one(Message, row.id).status is MessageStatus.QUEUED
 
 
@@ -319,9 +317,9 @@ def test_a_mail_server_takes_it(app: Flask, smtp: Any) -> None:
 def test_a_password_never_goes_without_encryption(
     app: Flask, smtp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socket.getaddrinfo", lambda *a, **k: [
-        (2, 1, 6, "", ("127.0.0.1", smtp.server_address[1]))
-    ])
+    monkeypatch.setattr(
+        "socket.getaddrinfo", lambda *a, **k: [(2, 1, 6, "", ("127.0.0.1", smtp.server_address[1]))]
+    )
     with app.app_context():
         made = mail.render(db.session(), queue("order_placed", make_order()))
         url = f"smtp://user:secret@mail.example.org:{smtp.server_address[1]}"

@@ -35,7 +35,11 @@ def test_others_are_named_once_in_order() -> None:
 
 def test_invisible_and_combining_signs_are_refused() -> None:
     assert unprintable("\u202e\u200b\u0007\u00ad\u0301") == [
-        "\u202e", "\u200b", "\u0007", "\u00ad", "\u0301",
+        "\u202e",
+        "\u200b",
+        "\u0007",
+        "\u00ad",
+        "\u0301",
     ]
 
 

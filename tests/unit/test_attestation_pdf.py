@@ -20,7 +20,17 @@ from cnn_offset.attestations.render import render
 from cnn_offset.domain.attestation import AttestationData, AttestedLine, AttestedRange
 from cnn_offset.domain.units import UnitType
 
-NAMES = ["Łódź", "São Tomé", "Curaçao", "Đà Nẵng", "Ærø", "Αθήνα", "Київ", "Năm Căn", "L’Haÿ-les-Roses"]
+NAMES = [
+    "Łódź",
+    "São Tomé",
+    "Curaçao",
+    "Đà Nẵng",
+    "Ærø",
+    "Αθήνα",
+    "Київ",
+    "Năm Căn",
+    "L’Haÿ-les-Roses",
+]
 
 
 def line(**values: Any) -> AttestedLine:

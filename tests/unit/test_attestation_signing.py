@@ -95,9 +95,7 @@ def test_files_of_a_former_key_are_still_believed(
     assert examine(signed, both.believed).is_good
 
 
-def test_no_flipped_byte_outside_the_signature_goes_unseen(
-    signed: bytes, key: SigningKey
-) -> None:
+def test_no_flipped_byte_outside_the_signature_goes_unseen(signed: bytes, key: SigningKey) -> None:
     hole = signed.rindex(b"/Contents <"), signed.index(b">", signed.rindex(b"/Contents <"))
     chance = random.Random(7)
     for _ in range(60):
@@ -113,9 +111,7 @@ def test_no_flipped_byte_outside_the_signature_goes_unseen(
         assert not report.is_good, at
 
 
-def test_a_second_signature_makes_it_another_file(
-    key: SigningKey, tmp_path: Path
-) -> None:
+def test_a_second_signature_makes_it_another_file(key: SigningKey, tmp_path: Path) -> None:
     file = tmp_path / DEVELOPMENT_FILE
     development_key(tmp_path, now=NOW)
     other = signers.SimpleSigner.load(file, file)

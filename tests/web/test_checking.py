@@ -36,7 +36,9 @@ def pdf(app: Flask) -> bytes:
     """The PDF of VC000001/2026, whose beneficiary is a private person."""
     with app.app_context():
         row = make_attestation(
-            publish_name=False, publish_reason=False, purchaser_kind="person",
+            publish_name=False,
+            publish_reason=False,
+            purchaser_kind="person",
             beneficiary="Grace Hopper",
         )
         issue_attestation(unit_of_work, row.id, issuer=issuer(), now=DONE)
@@ -141,9 +143,7 @@ def test_an_encrypted_pdf_is_refused_kindly(client: FlaskClient, pdf: bytes) -> 
         (b"%PDF-" + b"x" * (5 * 1024 * 1024), "larger than 5 MB"),
     ],
 )
-def test_what_is_no_pdf_is_refused_kindly(
-    client: FlaskClient, content: bytes, words: str
-) -> None:
+def test_what_is_no_pdf_is_refused_kindly(client: FlaskClient, content: bytes, words: str) -> None:
     status, text = send(client, content)
     assert status == 422
     assert words in text

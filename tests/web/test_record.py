@@ -112,7 +112,10 @@ def test_finds_a_serial_number_within_a_range(app: Flask, client: FlaskClient) -
 def test_finds_an_opaque_serial_by_its_end(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         block = make_block(
-            series="A64-MM", first_text="A64/MM/77-1-x", last_text="A64/MM/77-1000-x", first=1,
+            series="A64-MM",
+            first_text="A64/MM/77-1-x",
+            last_text="A64/MM/77-1000-x",
+            first=1,
             last=1000,
         )
         number = issue(block).number
@@ -140,7 +143,15 @@ def test_an_entry_says_all_that_the_attestation_says(
     text = page.get_data(as_text=True)
     assert f'<html lang="{lang}"' in text
     assert text.count("<h1") == 1
-    for each in ("Łódź Looms", "Our journeys in 2026", "VC000001/2026", "TX-", "KE-5-", kind, party):
+    for each in (
+        "Łódź Looms",
+        "Our journeys in 2026",
+        "VC000001/2026",
+        "TX-",
+        "KE-5-",
+        kind,
+        party,
+    ):
         assert each in text
 
 

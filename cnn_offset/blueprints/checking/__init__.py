@@ -136,7 +136,5 @@ def _page(
     typed: str = "",
     status: int = 200,
 ) -> ResponseReturnValue:
-    page = render_template(
-        "checking/index.html", verdict=verdict, errors=errors or {}, typed=typed
-    )
+    page = render_template("checking/index.html", verdict=verdict, errors=errors or {}, typed=typed)
     return page, 422 if errors else status

@@ -17,7 +17,13 @@ bp = guarded(Blueprint("record", __name__), public)
 
 LONGEST = 200
 """Characters of a search; what is longer is cut."""
-FILTERS = {"q": "text", "type": "unit_type", "host": "host", "registry": "registry_id", "year": "year"}
+FILTERS = {
+    "q": "text",
+    "type": "unit_type",
+    "host": "host",
+    "registry": "registry_id",
+    "year": "year",
+}
 """Names in the address, and in a query."""
 
 

@@ -13,7 +13,9 @@ def upgrade() -> None:
     op.create_table(
         "record_term",
         sa.Column("term", sa.String(length=80), nullable=False),
-        sa.Column("attestation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "attestation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["attestation_id"], ["attestation.id"], name="fk_record_term_attestation_id_attestation"
         ),
