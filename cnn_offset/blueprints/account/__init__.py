@@ -6,14 +6,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user, hash_password, verify_password
-from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from cnn_offset.accounts import normal_password, password_fault, sign_in
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import guarded, signed_in
-from cnn_offset.i18n import day_text, language, money_text, number, status_text
+from cnn_offset.i18n import language
 from cnn_offset.models import Order, User
 from cnn_offset.services import joining
 from cnn_offset.web import row_id
@@ -38,22 +37,8 @@ def home() -> ResponseReturnValue:
         .order_by(Order.id.desc())
         .limit(PAGE + 1)
     ).all()
-    lang = language()
-    rows = [
-        (
-            Markup('<a href="{}">{}</a>').format(
-                url_for("orders.show", token=order.token), order.code
-            ),
-            day_text(order.placed_at.date(), lang),
-            order.provider.name,
-            number(order.quantity, lang),
-            money_text(order.total_minor, order.currency, lang),
-            status_text(order.status),
-        )
-        for order in found[:PAGE]
-    ]
     older = found[PAGE - 1].id if len(found) > PAGE else None
-    return render_template("account/home.html", rows=rows, older=older)
+    return render_template("account/home.html", orders=found[:PAGE], older=older)
 
 
 @bp.route("/account/password", methods=["GET", "POST"])
