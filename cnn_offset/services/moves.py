@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from cnn_offset.domain.status import is_move
 from cnn_offset.models import Event, Order
 
 
-def move(
-    session: Session, row: Any, new: StrEnum, *, actor: str, why: str, now: datetime
-) -> bool:
+def move(session: Session, row: Any, new: StrEnum, *, actor: str, why: str, now: datetime) -> bool:
     """Move ``row`` to ``new`` and keep the event, unless it is there or somebody was first.
 
     Returns whether *this* call did it; only then may its consequences follow. Safe to
@@ -37,8 +36,8 @@ def move(
     )
     if not _won(done):
         return False
-    session.flush()
-    session.refresh(row, ["status"])
+    # What the database has now; reading it back would cost a flush and a query.
+    set_committed_value(row, "status", new)
     note(session, row, old=str(old), new=str(new), actor=actor, why=why, now=now)
     return True
 
