@@ -84,7 +84,7 @@ def _place(app: Flask, token: str) -> None:
     with app.app_context():
         here = platform()
         with unit_of_work() as session:
-            checkout = checking_out.find_checkout(session, token)
+            checkout = checking_out.find_checkout(session, token, lock=True)
             offer = checkout.lines[0].offer
             ordering.place_orders(
                 session,
@@ -141,7 +141,7 @@ def _stock(app: Flask) -> None:
     chance = random.Random(2)
     with app.app_context():
         here = platform()
-        for _ in range(0, WARM + ROUNDS * EACH):
+        for _ in range(WARM + ROUNDS * EACH):
             with unit_of_work() as session:
                 checking_out.start_checkout(
                     session,
@@ -184,7 +184,9 @@ def _postgres(folder: Path) -> Iterator[list[Flask]]:
     try:
         with admin.connect() as connection:
             connection.execute(sa.text("CREATE DATABASE first"))
-            _stock(make_app(folder / "first", DATABASE_URL=_with_database(server.get_uri(), "first")))
+            _stock(
+                make_app(folder / "first", DATABASE_URL=_with_database(server.get_uri(), "first"))
+            )
             apps = []
             for name in ("recorded", "served", "raw"):
                 connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE first"))
