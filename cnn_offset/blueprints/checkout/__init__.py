@@ -17,21 +17,18 @@ from flask_security import current_user
 from sqlalchemy import select
 
 from cnn_offset.blueprints import basket
-from cnn_offset.blueprints.checkout import forms
+from cnn_offset.blueprints.checkout import forms, pages
 from cnn_offset.blueprints.help import TERMS_VERSION
 from cnn_offset.blueprints.orders.opening import open_instructions, open_payment
 from cnn_offset.domain.status import CheckoutStatus
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import guarded, public
-from cnn_offset.i18n import countries, language
+from cnn_offset.i18n import language
 from cnn_offset.models import Checkout, Order
 from cnn_offset.plugins.payments.base import StatementPlugin
-from cnn_offset.services import ServiceError, attesting, checking_out, ordering
-from cnn_offset.services.checking_out import PlanPart
+from cnn_offset.services import ServiceError, checking_out, ordering
 
 bp = guarded(Blueprint("checkout", __name__), public)
-
-CONSENTS = ("consent_terms", "consent_now")
 
 
 @bp.after_request
@@ -97,7 +94,7 @@ def _why_not(view: checking_out.BasketView) -> dict[str, str]:
 def details(token: str) -> ResponseReturnValue:
     """Step 1: ask who buys."""
     checkout = checking_out.find_checkout(db.session(), token)
-    return _over(checkout) or _details_page(checkout, {**_prefill(), **checkout.details})
+    return _over(checkout) or pages.details_page(checkout, {**pages.prefill(), **checkout.details})
 
 
 @bp.post("/checkout/<token>/details")
@@ -107,12 +104,12 @@ def save_details(token: str) -> ResponseReturnValue:
     values, errors = forms.read_details(request.form)
     if errors:
         checkout = checking_out.find_checkout(db.session(), token)
-        return _over(checkout) or (_details_page(checkout, values, errors), 422)
+        return _over(checkout) or (pages.details_page(checkout, values, errors), 422)
     known = checking_out.find_checkout(db.session(), token).details
-    if known.get("beneficiary") and _default_name(known) != _default_name(values):
+    if known.get("beneficiary") and pages.default_name(known) != pages.default_name(values):
         # Step 2 was answered for somebody else, perhaps a company that wants to be seen.
         changed = values["kind"] != known["kind"]
-        if changed or known["beneficiary"] == _default_name(known):
+        if changed or known["beneficiary"] == pages.default_name(known):
             values["beneficiary"] = ""
         if changed:
             values["publish_name"] = values["publish_reason"] = values["kind"] == "company"
@@ -123,7 +120,7 @@ def save_details(token: str) -> ResponseReturnValue:
 def beneficiary(token: str) -> ResponseReturnValue:
     """Step 2: ask for whom, why, and how to pay; show the attestation to come."""
     checkout = checking_out.find_checkout(db.session(), token)
-    return _over(checkout) or _missing(checkout, "country") or _beneficiary_page(checkout)
+    return _over(checkout) or _missing(checkout, "country") or pages.beneficiary_page(checkout)
 
 
 @bp.post("/checkout/<token>/beneficiary")
@@ -134,9 +131,9 @@ def save_beneficiary(token: str) -> ResponseReturnValue:
     stop = _over(checkout) or _missing(checkout, "country")
     if stop:
         return stop
-    values, errors = forms.read_beneficiary(request.form, _plan(checkout))
+    values, errors = forms.read_beneficiary(request.form, pages.plan_of(checkout))
     if errors:
-        return _beneficiary_page(checkout, values, errors), 422
+        return pages.beneficiary_page(checkout, values, errors), 422
     stop = _save(token, values)
     if stop:
         return stop
@@ -157,7 +154,7 @@ def preview(token: str) -> ResponseReturnValue:
     stop = _over(checkout) or _missing(checkout, "country", "beneficiary")
     if stop:
         return stop
-    previews = _previews(checkout)
+    previews = pages.previews_of(checkout)
     part = request.args.get("part", 1, type=int)
     if not 1 <= part <= len(previews):
         return redirect(url_for("checkout.preview", token=token), 302)
@@ -170,7 +167,11 @@ def preview(token: str) -> ResponseReturnValue:
 def review(token: str) -> ResponseReturnValue:
     """Step 3: show everything, with links to change it, before the order."""
     checkout = checking_out.find_checkout(db.session(), token)
-    return _over(checkout) or _missing(checkout, "country", "beneficiary") or _review_page(checkout)
+    return (
+        _over(checkout)
+        or _missing(checkout, "country", "beneficiary")
+        or pages.review_page(checkout)
+    )
 
 
 @bp.post("/checkout/<token>/review")
@@ -183,11 +184,11 @@ def place(token: str) -> ResponseReturnValue:
         return stop
     errors = {
         name: gettext("Please tick this box if you agree; without it there can be no order.")
-        for name in CONSENTS
+        for name in pages.CONSENTS
         if request.form.get(name) != "yes"
     }
     if errors:
-        return _review_page(checkout, errors), 422
+        return pages.review_page(checkout, errors), 422
     here = platform()
     try:
         with unit_of_work() as session:
@@ -199,7 +200,7 @@ def place(token: str) -> ResponseReturnValue:
                 _purchaser(checkout.details),
                 {
                     (part.provider.id, part.currency): chosen.get(forms.part_key(part), "")
-                    for part in _plan(checkout)
+                    for part in pages.plan_of(checkout)
                 },
                 plugins=here.payments,
                 registry_dates=here.registry_dates,
@@ -209,7 +210,7 @@ def place(token: str) -> ResponseReturnValue:
     except ServiceError as error:
         checkout = checking_out.find_checkout(db.session(), token)
         errors = {"": gettext(error.message, **error.values)}
-        return _over(checkout) or (_review_page(checkout, errors), 422)
+        return _over(checkout) or (pages.review_page(checkout, errors), 422)
     basket.empty(token)
     if len(placed) == 1:
         return redirect(open_payment(*placed[0]), 303)
@@ -282,37 +283,12 @@ def _orders(checkout: Checkout) -> list[Order]:
     return list(orders)
 
 
-def _plan(checkout: Checkout) -> list[PlanPart]:
-    here = platform()
-    return checking_out.payment_plan(checkout, here.payments, here.registry_dates, now=here.clock())
-
-
 def _hold_for() -> timedelta:
     return timedelta(minutes=platform().settings.HOLD_MINUTES)
 
 
 def _user_id() -> int | None:
     return current_user.id if current_user.is_authenticated else None
-
-
-def _prefill() -> dict[str, str]:
-    """Take what a signed-in purchaser said last time; for a guest nothing."""
-    if not current_user.is_authenticated:
-        return {}
-    last = db.session.scalar(
-        select(Order).where(Order.user_id == current_user.id).order_by(Order.id.desc()).limit(1)
-    )
-    if last is None:
-        return {"kind": "person", "name": current_user.name, "email": current_user.email}
-    return {
-        "kind": last.purchaser_kind,
-        "name": last.purchaser_name,
-        "email": current_user.email,
-        **{
-            name: getattr(last, name)
-            for name in ("company", "street", "postcode", "city", "country")
-        },
-    }
 
 
 def _purchaser(typed: dict[str, Any]) -> ordering.PurchaserDetails:
@@ -330,108 +306,5 @@ def _purchaser(typed: dict[str, Any]) -> ordering.PurchaserDetails:
         publish_name=typed["publish_name"],
         publish_reason=typed["publish_reason"],
         attestation_locale=typed["attestation_locale"],
-        terms_version=TERMS_VERSION,
-    )
-
-
-def _previews(checkout: Checkout) -> list[attesting.AttestationData]:
-    typed = checkout.details
-    titles = {name: each.title for name, each in platform().registries.items()}
-    return [
-        attesting.preview_data(
-            part,
-            beneficiary=typed["beneficiary"],
-            reason=forms.reason_text(typed),
-            locale=typed["attestation_locale"],
-            registry_titles=titles,
-        )
-        for part in _plan(checkout)
-    ]
-
-
-def _page(template: str, checkout: Checkout, **values: Any) -> str:
-    now = platform().clock()
-    left = max(0, int(((checkout.due_at or now) - now).total_seconds()) + 59) // 60
-    return render_template(
-        template,
-        checkout=checkout,
-        token=checkout.token,
-        held_until=checkout.due_at,
-        minutes_left=left,
-        hold_minutes=platform().settings.HOLD_MINUTES,
-        **values,
-    )
-
-
-def _details_page(
-    checkout: Checkout, values: dict[str, Any], errors: dict[str, str] | None = None
-) -> str:
-    return _page(
-        "checkout/details.html",
-        checkout,
-        values={"kind": "person", **values},
-        errors=errors or {},
-        countries=countries(language()),
-        then=request.values.get("then", ""),
-    )
-
-
-def _beneficiary_page(
-    checkout: Checkout,
-    typed: dict[str, Any] | None = None,
-    errors: dict[str, str] | None = None,
-) -> str:
-    known = checkout.details
-    company = known["kind"] == "company"
-    parts = _plan(checkout)
-    defaults = {
-        "reason": "",
-        "own_reason": "",
-        "attestation_locale": language(),
-        # Persons are private unless they say otherwise; companies want to be seen (C6).
-        "publish_name": company,
-        "publish_reason": company,
-    }
-    only = {
-        forms.part_key(each): each.methods[0].method_id for each in parts if len(each.methods) == 1
-    }
-    values = {**defaults, **known}
-    values["beneficiary"] = known.get("beneficiary") or _default_name(known)
-    values |= typed or {}
-    values["methods"] = {**only, **known.get("methods", {}), **(typed or {}).get("methods", {})}
-    shown = request.method == "GET" and "preview" in request.args and "beneficiary" in known
-    return _page(
-        "checkout/beneficiary.html",
-        checkout,
-        parts=parts,
-        values=values,
-        errors=errors or {},
-        reasons=forms.REASONS,
-        own_words=forms.OWN_WORDS,
-        part_key=forms.part_key,
-        method_field=forms.method_field,
-        methods=platform().payments,
-        previews=_previews(checkout) if shown else [],
-    )
-
-
-def _default_name(typed: dict[str, Any]) -> str:
-    """Return the name that an attestation bears unless the purchaser says otherwise."""
-    return str(typed["company"] if typed["kind"] == "company" else typed["name"])
-
-
-def _review_page(checkout: Checkout, errors: dict[str, str] | None = None) -> str:
-    chosen = checkout.details.get("methods", {})
-    parts = _plan(checkout)
-    return _page(
-        "checkout/review.html",
-        checkout,
-        parts=[(part, chosen.get(forms.part_key(part), "")) for part in parts],
-        typed=checkout.details,
-        reason=forms.reason_text(checkout.details),
-        errors=errors or {},
-        ticked={name for name in CONSENTS if request.form.get(name) == "yes"},
-        methods=platform().payments,
-        previews=_previews(checkout),
         terms_version=TERMS_VERSION,
     )

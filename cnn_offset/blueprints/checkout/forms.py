@@ -126,7 +126,7 @@ def reason_text(details: Mapping[str, Any]) -> str:
         return str(details.get("own_reason", ""))
     chosen = REASONS[details["reason"]]
     with force_locale(details.get("attestation_locale", "en")):
-        return gettext(chosen)
+        return str(gettext(chosen))
 
 
 def _line(
