@@ -45,6 +45,7 @@ ENTER = {
     operator: {"operator"},
 }
 OWN = {"provider.order": {"provider A"}, "provider.in_progress": {"provider A"},
+       "provider.keep_open": {"provider A"},
        "provider.paid": {"provider A"}}  # fmt: skip
 """Views of one provider's order: to the other one it does not exist."""
 WITHOUT_TOKEN = {"hooks.receive"}

@@ -278,3 +278,17 @@ def test_mark_in_progress_after_the_end_does_nothing(app: Flask, sale: Sale, clo
                 session, session.get_one(Order, sale.order_id), actor=STAFF, now=clock()
             )
         assert db.session.get_one(Order, sale.order_id).in_progress_at is None
+
+
+def test_kept_open_longer(app: Flask, sale: Sale, clock: Clock) -> None:
+    path = f"/en/provider/orders/{sale.code}"
+    with app.app_context():
+        before = db.session.get_one(Order, sale.order_id).pay_by
+    clock.tick(days=30)
+    staff = log_in(app, STAFF)
+    assert post(staff, f"{path}/keep-open").status_code == 302
+    with app.app_context():
+        after = db.session.get_one(Order, sale.order_id).pay_by
+    assert (after - before).days == 30
+    other = log_in(app, OTHER)
+    assert post(other, f"{path}/keep-open").status_code == 404

@@ -20,11 +20,12 @@ from cnn_offset.guards import guarded, provider_staff
 from cnn_offset.i18n import language
 from cnn_offset.models import Order
 from cnn_offset.plugins.payments.base import StatementPlugin
-from cnn_offset.services import ServiceError, paying, selling
+from cnn_offset.services import ServiceError, ordering, paying, selling
 from cnn_offset.web import row_id
 
 bp = guarded(Blueprint("provider", __name__), provider_staff)
 PAGE = 50
+KEPT_OPEN_DAYS = 90
 RECORDABLE = (
     OrderStatus.PLACED,
     OrderStatus.LAPSED,
@@ -122,6 +123,25 @@ def in_progress(code: str) -> ResponseReturnValue:
         found = selling.bank_order(session, current_user.provider_id, _methods(), code)
         paying.mark_in_progress(session, found, actor=current_user.email, now=platform().clock())
     flash(gettext("Order %(code)s is in progress.", code=code), "success")
+    return redirect(url_for("provider.order", code=code))
+
+
+@bp.post("/provider/orders/<code>/keep-open")
+def keep_open(code: str) -> ResponseReturnValue:
+    """Let an unpaid order wait longer, because the purchaser asked for it."""
+    _order(code)
+    here = platform()
+    with unit_of_work() as session:
+        found = selling.bank_order(session, current_user.provider_id, _methods(), code)
+        ordering.keep_open(
+            session,
+            found,
+            days=KEPT_OPEN_DAYS,
+            registry_dates=here.registry_dates,
+            actor=current_user.email,
+            now=here.clock(),
+        )
+    flash(gettext("Order %(code)s waits longer for its money.", code=code), "success")
     return redirect(url_for("provider.order", code=code))
 
 
