@@ -43,8 +43,8 @@ def run(folder: Path) -> None:
     for name, bare_name, text in (
         ("page", "bare", "all projects, asked before"),
         ("new address", "bare", "all projects, counted afresh"),
-        ("filtered", "bare filtered", "four filters, asked before"),
-        ("new filtered", "bare filtered", "four filters, counted afresh"),
+        ("filtered", "bare filtered", "two filters, by price, asked before"),
+        ("new filtered", "bare filtered", "two filters, by price, counted afresh"),
     ):
         one, many = took[f"{name} {small}"], took[f"{name} {large}"]
         rows.append(
