@@ -82,36 +82,35 @@ def test_numbers_are_read_in_the_form_of_the_language(
     assert f'value="{kept}"' in visitor.get(f"/{lang}/basket").text
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "",
-        "0",
-        "-1",
-        "1.5",
-        "1,5",
-        "1e3",
-        "٣",
-        "NaN",
-        "ten",
-        "9" * 40,
-        "1 2",
-        "0x10",
-        "<b>1</b>",
-        "1\x00",
-    ],
-)
-def test_what_is_no_quantity_is_refused_and_kept(mall: Mall, typed: str) -> None:
+NO_QUANTITIES = [
+    "",
+    "0",
+    "-1",
+    "1.5",
+    "1,5",
+    "1e3",
+    "٣",
+    "NaN",
+    "ten",
+    "9" * 40,
+    "1 2",
+    "0x10",
+    "<b>1</b>",
+    "1\x00",
+]
+
+
+def test_what_is_no_quantity_is_refused_and_kept(mall: Mall) -> None:
     visitor = Visitor(mall.app)
-    answer = visitor.add(mall.sun, typed)
-    assert answer.status_code == 422
-    said = text_of(answer)
-    assert "Please enter a whole number of tonnes, 1 or more." in said
-    assert answer.text.count("<title>Error:") == 1
-    assert 'href="#quantity"' in answer.text
-    assert "<b>1</b>" not in answer.text
-    if typed.isascii() and typed.isalnum():
-        assert f'value="{typed}"' in answer.text
+    for typed in NO_QUANTITIES:
+        answer = visitor.add(mall.sun, typed)
+        assert answer.status_code == 422, typed
+        assert "Please enter a whole number of tonnes, 1 or more." in text_of(answer)
+        assert answer.text.count("<title>Error:") == 1, typed
+        assert 'href="#quantity"' in answer.text, typed
+        assert "<b>1</b>" not in answer.text
+        if typed.isascii() and typed.isalnum():
+            assert f'value="{typed}"' in answer.text
     assert "Your basket is empty." in text_of(visitor.get("/en/basket"))
 
 
@@ -126,11 +125,12 @@ def test_more_than_there_is_and_less_than_the_minimum(mall: Mall) -> None:
     assert visitor.add(mall.sun, 1000).status_code == 303
 
 
-@pytest.mark.parametrize("offer", ["", "0", "999999", "x", "-1", "1 OR 1=1", "9" * 30, "١"])
-def test_an_offer_that_is_not_there(mall: Mall, offer: str) -> None:
-    answer = Visitor(mall.app).post("/en/basket/add", offer=offer, quantity="1")
-    assert answer.status_code == 422
-    assert "This offer is no longer open" in text_of(answer)
+def test_an_offer_that_is_not_there(mall: Mall) -> None:
+    visitor = Visitor(mall.app)
+    for offer in ["", "0", "999999", "x", "-1", "1 OR 1=1", "9" * 30, "١"]:
+        answer = visitor.post("/en/basket/add", offer=offer, quantity="1")
+        assert answer.status_code == 422, offer
+        assert "This offer is no longer open" in text_of(answer)
 
 
 def test_a_closed_offer_cannot_be_added_and_shows_in_the_basket(mall: Mall) -> None:

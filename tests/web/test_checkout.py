@@ -27,7 +27,6 @@ from tests.web.shopping import (
     text_of,
 )
 
-LONG = "W" * 201
 BAD_LINES = {
     "control": "Ada\x07",
     "nul": "Ada\x00",
@@ -36,7 +35,7 @@ BAD_LINES = {
     "zero width": "Ada\u200bExample",
     "joined emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467",
     "line separator": "Ada\u2028Example\u2069",
-    "too long": LONG,
+    "too long": "W" * 201,
     "empty": "  ",
 }
 
@@ -168,17 +167,17 @@ def test_a_method_that_would_be_too_late_is_withheld_with_its_reason(
     assert "Please choose how to pay Sun Ltd." in text_of(answer)
 
 
-@pytest.mark.parametrize("fault", BAD_LINES)
 @pytest.mark.parametrize("name", ["name", "company"])
-def test_names_that_cannot_be_taken(mall: Mall, visitor: Visitor, name: str, fault: str) -> None:
+def test_names_that_cannot_be_taken(mall: Mall, visitor: Visitor, name: str) -> None:
     base = visitor.begin(mall.sun)
     typed = {**PERSON, "kind": "company", "company": "Firm", "street": "1 Road", "city": "Nairobi"}
-    answer = visitor.post(f"{base}/details", **{**typed, name: BAD_LINES[fault]})
-    assert answer.status_code == 422
-    assert answer.text.count("<title>Error:") == 1
-    assert f'href="#{name}"' in answer.text
-    assert f'id="{name}-error"' in answer.text
-    assert 'value="1 Road"' in answer.text
+    for fault, line in BAD_LINES.items():
+        answer = visitor.post(f"{base}/details", **{**typed, name: line})
+        assert answer.status_code == 422, fault
+        assert answer.text.count("<title>Error:") == 1, fault
+        assert f'href="#{name}"' in answer.text, fault
+        assert f'id="{name}-error"' in answer.text, fault
+        assert 'value="1 Road"' in answer.text, fault
     assert mall.checkouts()[0].details == {}
 
 
@@ -188,29 +187,30 @@ def test_bidi_marks_are_named(mall: Mall, visitor: Visitor) -> None:
     assert "invisible sign in this text (U+202E)" in text_of(answer)
 
 
-@pytest.mark.parametrize(
-    "email",
-    [
-        "",
-        "ada",
-        "ada@",
-        "ada@example",
-        "ada@example.org\r\nBcc: eve@example.org",
-        "ada@example.org\nSubject: x",
-        "ada@example.org, eve@example.org",
-        "ada example@example.org",
-        "Ada <ada@example.org>",
-        "ada\x00@example.org",
-        "a" * 250 + "@example.org",
-        "jos\u00e9@example.org",
-    ],
-)
-def test_addresses_that_cannot_be_taken(mall: Mall, visitor: Visitor, email: str) -> None:
+BAD_ADDRESSES = [
+    "",
+    "ada",
+    "ada@",
+    "ada@example",
+    "ada@example.org\r\nBcc: eve@example.org",
+    "ada@example.org\nSubject: x",
+    "ada@example.org, eve@example.org",
+    "ada example@example.org",
+    "Ada <ada@example.org>",
+    "ada\x00@example.org",
+    "a" * 250 + "@example.org",
+    "jos\u00e9@example.org",
+]
+
+
+def test_addresses_that_cannot_be_taken(mall: Mall, visitor: Visitor) -> None:
     base = visitor.begin(mall.sun)
-    answer = visitor.post(f"{base}/details", **{**PERSON, "email": email})
-    assert answer.status_code == 422
-    assert "Please enter an e-mail address in the form name@example.org" in text_of(answer)
-    assert 'value="Ada Example"' in answer.text
+    for email in BAD_ADDRESSES:
+        answer = visitor.post(f"{base}/details", **{**PERSON, "email": email})
+        assert answer.status_code == 422, email
+        assert "Please enter an e-mail address in the form name@example.org" in text_of(answer)
+        assert 'value="Ada Example"' in answer.text, email
+    assert mall.checkouts()[0].details == {}
 
 
 @pytest.mark.parametrize(
@@ -277,24 +277,28 @@ def test_becoming_a_person_again_is_becoming_private_again(mall: Mall, visitor: 
     assert not re.search(r'id="publish_name"[^>]* checked', page)
 
 
-@pytest.mark.parametrize("fault", [*BAD_LINES, "emoji", "hieroglyph"])
 @pytest.mark.parametrize("name", ["beneficiary", "own_reason"])
-def test_what_the_attestation_cannot_bear(
-    mall: Mall, visitor: Visitor, name: str, fault: str
-) -> None:
-    line = {**BAD_LINES, "emoji": "Ada \U0001f33f", "hieroglyph": "Ada \U00013000"}[fault]
-    if name == "own_reason" and fault == "too long":
-        line = "w" * 501
+def test_what_the_attestation_cannot_bear(mall: Mall, visitor: Visitor, name: str) -> None:
     base = visitor.begin(mall.sun)
     visitor.post(f"{base}/details", **PERSON)
-    typed = {**WHY, **methods(mall), "reason": "own", "own_reason": "My trip", name: line}
-    answer = visitor.post(f"{base}/beneficiary", **typed)
-    assert answer.status_code == 422
-    assert f'href="#{name}"' in answer.text
-    assert answer.text.count("<title>Error:") == 1
-    if fault == "emoji":
-        assert "The attestation cannot print: \U0001f33f." in text_of(answer)
+    longest = 500 if name == "own_reason" else 200
+    faults = {
+        **BAD_LINES,
+        "too long": "w" * (longest + 1),
+        "emoji": "Ada \U0001f33f",
+        "hieroglyph": "Ada \U00013000",
+    }
+    for fault, line in faults.items():
+        typed = {**WHY, **methods(mall), "reason": "own", "own_reason": "My trip", name: line}
+        answer = visitor.post(f"{base}/beneficiary", **typed)
+        assert answer.status_code == 422, fault
+        assert f'href="#{name}"' in answer.text, fault
+        assert answer.text.count("<title>Error:") == 1, fault
+        if fault == "emoji":
+            assert "The attestation cannot print: \U0001f33f." in text_of(answer)
     assert "beneficiary" not in mall.checkouts()[0].details
+    typed[name] = "W" * longest
+    assert visitor.post(f"{base}/beneficiary", **typed).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -537,10 +541,10 @@ def test_the_hold_has_an_end_however_often_it_is_extended(mall: Mall, visitor: V
     assert mall.checkouts()[0].due_at == start + timedelta(minutes=300)
 
 
-@pytest.mark.parametrize("step", ["details", "beneficiary", "review", "preview.pdf", "plan"])
-@pytest.mark.parametrize("token", ["x", "A" * 43, "..%2f..%2fetc", "%00", "é"])
-def test_unknown_links(mall: Mall, visitor: Visitor, step: str, token: str) -> None:
-    assert visitor.get(f"/en/checkout/{token}/{step}").status_code == 404
+def test_unknown_links(visitor: Visitor) -> None:
+    for step in ("details", "beneficiary", "review", "preview.pdf", "plan"):
+        for token in ("x", "A" * 43, "..%2f..%2fetc", "%00", "é"):
+            assert visitor.get(f"/en/checkout/{token}/{step}").status_code == 404, (step, token)
 
 
 def test_a_form_needs_its_token(mall: Mall, visitor: Visitor) -> None:

@@ -381,10 +381,10 @@ def test_the_attestation_is_mailed_again(mall: Mall, visitor: Visitor) -> None:
     assert mall.mails().count(("attestation", "ada@example.org")) == 1
 
 
-@pytest.mark.parametrize("path", ["", "/attestation.pdf", "/return"])
-@pytest.mark.parametrize("token", ["x", "A" * 43, "%00", "..%2fadmin"])
-def test_unknown_links(visitor: Visitor, path: str, token: str) -> None:
-    assert visitor.get(f"/en/orders/{token}{path}").status_code == 404
+def test_unknown_links(visitor: Visitor) -> None:
+    for path in ("", "/attestation.pdf", "/return"):
+        for token in ("x", "A" * 43, "%00", "..%2fadmin"):
+            assert visitor.get(f"/en/orders/{token}{path}").status_code == 404, (path, token)
 
 
 def test_the_code_of_an_order_opens_nothing(mall: Mall, visitor: Visitor) -> None:
@@ -424,14 +424,17 @@ def test_lost_links_get_the_same_answer_always(mall: Mall, lang: str) -> None:
     assert len([mail for mail in mall.mails() if mail[0] == "lost_links"]) == 1
 
 
-@pytest.mark.parametrize(
-    "email", ["", "ada", "ada@example.org\r\nBcc: eve@example.org", "<script>"]
-)
-def test_lost_links_need_an_address(visitor: Visitor, email: str) -> None:
-    answer = visitor.post("/en/orders/lost", email=email)
-    assert answer.status_code == 422
-    assert "Please enter an e-mail address" in text_of(answer)
-    assert "<script>" not in answer.text.replace("<script src", "")
+def test_lost_links_need_an_address(visitor: Visitor) -> None:
+    for email in (
+        "",
+        "ada",
+        "ada@example.org\r\nBcc: eve@example.org",
+        "<script>alert(1)</script>",
+    ):
+        answer = visitor.post("/en/orders/lost", email=email)
+        assert answer.status_code == 422, email
+        assert "Please enter an e-mail address" in text_of(answer)
+        assert "<script>alert" not in answer.text
 
 
 def test_posts_are_limited(make_app: Callable[..., Flask], clock: Clock) -> None:
