@@ -175,13 +175,15 @@ def money_text(minor: int, currency: str, lang: str) -> str:
 @lru_cache(maxsize=20_000)
 def day_text(day: date, lang: str) -> str:
     """Write a day with the month in words."""
-    return format_date(day, "long", locale=_FORMATS[lang])
+    text: str = format_date(day, "long", locale=_FORMATS[lang])
+    # French writes "1er janvier"; Babel does not know.
+    return text.replace("1 ", "1er ", 1) if lang == "fr" and day.day == 1 else text
 
 
 @lru_cache(maxsize=20_000)
 def moment_text(moment: datetime, lang: str) -> str:
     """Write a moment to the minute, in UTC, saying so."""
-    day = format_date(moment, "long", locale=_FORMATS[lang])
+    day = day_text(moment.date(), lang)
     return f"{day}, {format_datetime(moment, 'HH:mm', locale=_FORMATS[lang])}\u00a0UTC"
 
 
