@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -53,6 +53,7 @@ class DemoProvider(_Data):
     slug: str
     name: str
     country: str = Field(pattern="^[A-Z]{2}$")
+    locale: Literal["en", "fr", "es"] = "en"
     email: str
     website: str
     accounts: Mapping[str, str]

@@ -22,6 +22,8 @@ class Provider(Model):
     name: Mapped[str] = mapped_column(String(200))
     country: Mapped[str] = mapped_column(String(2))
     email: Mapped[str] = mapped_column(String(254))
+    locale: Mapped[str] = mapped_column(String(2), default="en")
+    """The language of mails to it."""
     website: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
 

@@ -74,12 +74,12 @@ def tell_purchaser(
 
 
 def tell_provider(session: Session, kind: str, order: Order, *, now: datetime) -> None:
-    """Queue a mail about ``order`` to its provider."""
+    """Queue a mail about ``order`` to its provider, in the provider's language."""
     queue_message(
         session,
         kind,
         recipient=order.provider.email,
-        locale="en",
+        locale=order.provider.locale,
         now=now,
         dedup=f"{kind}:{order.id}",
         order=order,

@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("country", sa.String(length=2), nullable=False),
         sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("locale", sa.String(length=2), nullable=False),
         sa.Column("website", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provider")),
@@ -472,6 +473,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_at IS NOT NULL"),
         )
         batch_op.create_index("ix_attestation_registered_on", ["fulfilled_at", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_attestation_sha256"), ["sha256"], unique=False)
 
     op.create_table(
         "event",
@@ -786,6 +788,22 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "record_term",
+        sa.Column("term", sa.String(length=80), nullable=False),
+        sa.Column(
+            "attestation_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["attestation_id"],
+            ["attestation.id"],
+            name=op.f("fk_record_term_attestation_id_attestation"),
+        ),
+        sa.PrimaryKeyConstraint("term", "attestation_id", name=op.f("pk_record_term")),
+    )
+    op.create_table(
         "cancelled_range",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -820,6 +838,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_cancelled_range_cancellation_id"))
 
     op.drop_table("cancelled_range")
+    op.drop_table("record_term")
     op.drop_table("payment_fact")
     with op.batch_alter_table("cancellation", schema=None) as batch_op:
         batch_op.drop_index("ix_cancellation_order")
@@ -864,6 +883,7 @@ def downgrade() -> None:
 
     op.drop_table("event")
     with op.batch_alter_table("attestation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_attestation_sha256"))
         batch_op.drop_index("ix_attestation_registered_on")
         batch_op.drop_index(
             "ix_attestation_due",
