@@ -13,7 +13,7 @@ from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signatu
 from pyhanko_certvalidator import ValidationContext
 from pypdf import PdfReader
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, has_english
 
 _serial = itertools.count(1)
 NAME = "Łucja Curaçao Đặng"
@@ -145,6 +145,8 @@ def read_papers(visitor: Visitor, email: str, folder: Path) -> None:
     visitor.site.soon(
         lambda: pdf in visitor.site.attached_to(email), what=f"a mail to {email} with the PDF"
     )
+    for letter in visitor.site.letters_to(email):
+        assert visitor.lang == "en" or not has_english(letter), letter
     visitor.go("/check")
     visitor.page.set_input_files("input[name=pdf]", path)
     visitor.press("form[enctype] button")

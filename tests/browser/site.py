@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -107,6 +108,16 @@ class Site:
         """The mails in the sandbox's mailbox, oldest first."""
         found: list[dict[str, Any]] = self._json(f"/mailbox/messages?to={quote(email)}")["messages"]
         return found
+
+    def letters_to(self, email: str) -> list[str]:
+        """Subject and text of each mail, oldest first."""
+        letters = []
+        for mail in self.mails_to(email):
+            raw = requests.get(f"{self.sandbox}/mailbox/{mail['id']}/raw", timeout=10).content
+            parsed = message_from_bytes(raw, policy=policy.default)
+            body = parsed.get_body(("plain",))
+            letters.append(f"{parsed['Subject']}\n{body.get_content() if body else ''}")
+        return letters
 
     def attached_to(self, email: str) -> list[bytes]:
         """All PDFs that were mailed to ``email``."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser import shopping
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, has_english
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -122,10 +122,67 @@ def test_the_keyboard_alone_reaches_everything(visit: Callable[..., Visitor]) ->
 
     page.focus("#name")
     page.keyboard.type("Ada")
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     assert page.input_value("#name") == "Ada", "what was typed is kept"
     assert visitor.has(".error-summary")
+
+
+def test_switching_the_language_keeps_place_and_basket(visit: Callable[..., Visitor]) -> None:
+    visitor = visit("en", phone=True)
+    shopping.put_in_basket(visitor, "mukore-safe-water", "Pacific Commons Trust", "1")
+    visitor.press("button[formaction$='/checkout']")
+    shopping.fill_details(visitor, email := shopping.new_email())
+    visitor.press("main form button[type=submit]")
+    visitor.back()
+    before = visitor.path
+    for visitor.lang in ("fr", "es", "en"):
+        visitor.page.click(".menu-button")
+        visitor.press(f"nav a[hreflang={visitor.lang}]")
+        assert visitor.path == before
+        assert visitor.page.input_value("#email") == email
+    visitor.go("/basket")
+    assert visitor.page.input_value("[data-quantity]") == "1"
+
+
+def test_an_order_is_withdrawn_and_found_again(visit: Callable[..., Visitor]) -> None:
+    """By a company in its own words, from a provider that sends its own bank details."""
+    visitor = visit("fr")
+    page, email = visitor.page, shopping.new_email()
+    shopping.put_in_basket(visitor, "kaverivana-wind-farm", "Ganga Ridge Renewables", "100")
+    visitor.press("button[formaction$='/checkout']")
+    shopping.fill_details(visitor, email)
+    page.check("input[name=kind][value=company]")
+    page.fill("#company", "Ærø Vélo SARL")
+    for name, value in (
+        ("street", "1 rue du Port"),
+        ("postcode", "17000"),
+        ("city", "La Rochelle"),
+    ):
+        page.fill(f"#{name}", value)
+    visitor.press("main form button[type=submit]")
+    assert page.input_value("#beneficiary") == "Ærø Vélo SARL"
+    assert page.is_checked("#publish_name")
+    page.select_option("#reason", "own")
+    page.fill("#own_reason", "Nos déplacements de 2026")
+    visitor.press("main form button[type=submit]:not([name])")
+    shopping.agree_and_place(visitor)
+
+    order = visitor.path
+    visitor.site.soon(lambda: visitor.site.mails_to(email), what="the mail with the link")
+    visitor.press(f"form[action$='{order}/resend'] button")
+    page.click("details:has(form[action$='/withdraw']) summary")
+    visitor.press("form[action$='/withdraw'] button")
+    assert visitor.site.orders_of(email) == ["withdrawn"]
+
+    known = len(visitor.site.mails_to(email))
+    visitor.go("/orders/lost")
+    page.fill("#email", email)
+    visitor.press("main form button")
+    visitor.site.soon(lambda: len(visitor.site.mails_to(email)) > known, what="the links by mail")
+    assert f"/fr{order}" in visitor.site.letters_to(email)[-1]
+    for letter in visitor.site.letters_to(email):
+        assert not has_english(letter), letter
 
 
 def test_text_may_be_set_wider(visit: Callable[..., Visitor]) -> None:

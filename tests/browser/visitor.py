@@ -59,6 +59,11 @@ _SHAPE = """() => [...document.querySelectorAll("main *")].flatMap((each) => [ea
   .filter((each) => each && !/\\d/.test(each))"""
 
 
+def has_english(text: str) -> bool:
+    """Whether words stand in ``text`` that only English has; addresses do not count."""
+    return ENGLISH.search(re.sub(r"https?://\S+", "", text)) is not None
+
+
 def _messages(lang: str) -> dict[str, str]:
     path = Path(cnn_offset.__file__).parent / f"translations/{lang}/LC_MESSAGES/messages.mo"
     with path.open("rb") as file:
@@ -200,7 +205,7 @@ class Visitor:
         if self.lang == "en":
             return
         for text in self.page.evaluate(_TEXTS):
-            if text in self._untranslated or ENGLISH.search(text):
+            if text in self._untranslated or has_english(text):
                 self._note(f"English: {text!r}")
 
     def _axe(self) -> None:
