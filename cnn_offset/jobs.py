@@ -17,12 +17,14 @@ from typing import Any
 from flask import url_for
 from flask_babel import force_locale, gettext
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import ColumnElement, case, or_, select, update
 
-from cnn_offset.domain.status import OrderStatus, PaymentStatus
+from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
 from cnn_offset.extensions import Platform, db, platform, unit_of_work
 from cnn_offset.models import (
     Attestation,
@@ -34,6 +36,7 @@ from cnn_offset.models import (
     WebhookDelivery,
 )
 from cnn_offset.plugins.errors import PluginError
+from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import (
     attesting,
     cancelling,
@@ -48,8 +51,20 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
 """Longer than the calls to the outside that one piece of work makes (20 s each)."""
 BATCH = 50
+MISSES = 3
+"""After so many failures in a row a sweep goes on to another kind of work, so that a silent
+registry does not keep payments and mails waiting."""
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=15)
+FARTHEST: Mapping[type[Any], timedelta] = {
+    Payment: timedelta(hours=7),
+    Cancellation: 2 * LONGEST_PAUSE,
+    Attestation: 2 * LONGEST_PAUSE,
+    WebhookDelivery: 2 * LONGEST_PAUSE,
+    Message: 2 * LONGEST_PAUSE,
+}
+"""What is due later than this was made so by a clock that has stepped back since, and counts
+as due now (trust-facts.md 1.12). Orders and checkouts may wait for months."""
 
 Work = Callable[[Platform, int], datetime | None]
 """Does what a row waits for and returns when it is due again, None for never."""
@@ -65,10 +80,18 @@ def _tend_order(here: Platform, row_id: int) -> datetime | None:
     if order.status is not OrderStatus.PLACED:
         return None
     now = here.clock()
-    if now < order.pay_by:
+    if now >= order.pay_by:
+        return _end(here, row_id, OrderStatus.LAPSED, actor="clock", why="not paid in time")
+    opened = db.session.scalar(select(Payment.id).where(Payment.order_id == row_id).limit(1))
+    method_id = order.method_id
+    if opened is None and isinstance(here.payments.get(method_id), StatementPlugin):
+        # The process that placed the order died before it could tell how to pay.
         with unit_of_work() as session:
-            return ordering.remind(session, row_id, now=now)
-    return _end(here, row_id, OrderStatus.LAPSED, actor="clock", why="not paid in time")
+            order = session.get_one(Order, row_id)
+            payment_id = paying.prepare_payment(session, order, method_id, now=now).id
+        start_payment(here, payment_id)
+    with unit_of_work() as session:
+        return ordering.remind(session, row_id, now=now)
 
 
 def _end(
@@ -78,7 +101,7 @@ def _end(
     payments = db.session.scalars(
         select(Payment.id).where(
             Payment.order_id == order_id,
-            Payment.status.in_([*paying.LIVE, PaymentStatus.FAILED]),
+            Payment.status.in_([*LIVE, PaymentStatus.FAILED]),
         )
     ).all()
     for payment_id in payments:
@@ -87,14 +110,26 @@ def _end(
     with unit_of_work() as session:
         order = session.get_one(Order, order_id)
         ordering.end_unpaid(session, order, new, actor=actor, why=why, now=here.clock())
-    return None
+        waits = order.status is OrderStatus.PLACED
+    return here.clock() + timedelta(minutes=10) if waits else None
 
 
 def _reconcile(here: Platform, row_id: int) -> datetime | None:
     payment = db.session.get_one(Payment, row_id, populate_existing=True)
-    if not payment.processor_ref and payment.order.status is OrderStatus.PLACED:
+    waits = payment.order.status is OrderStatus.PLACED
+    if not payment.processor_ref and waits:
         start_payment(here, row_id)
+    elif payment.status is PaymentStatus.AWAITING_PAYER and not waits:
+        return _close(here, row_id)[1]
     return paying.reconcile(unit_of_work, row_id, plugins=here.payments, now=here.clock())
+
+
+def _close(here: Platform, row_id: int) -> tuple[bool, datetime | None]:
+    """Shut a payment's door; say whether it is shut, and when to look again."""
+    now = here.clock()
+    shut = paying.close_payment(unit_of_work, row_id, plugins=here.payments, now=now)
+    payment = db.session.get_one(Payment, row_id, populate_existing=True)
+    return shut, paying.next_look(payment, now=now)
 
 
 def _pursue(here: Platform, row_id: int) -> datetime | None:
@@ -164,6 +199,7 @@ def start_payment(here: Platform, payment_id: int) -> None:
         unit_of_work,
         payment_id,
         plugins=here.payments,
+        registry_dates=here.registry_dates,
         return_url=return_url,
         describe=describe,
         now=here.clock(),
@@ -184,23 +220,24 @@ def do(table: str, row_id: int, *, close: bool = False, due_only: bool = False) 
     Safe to repeat and to lose.
 
     """
+    return bool(_attempt(table, row_id, close=close, due_only=due_only))
+
+
+def _attempt(table: str, row_id: int, *, close: bool = False, due_only: bool = False) -> bool | None:
+    """Do as :func:`do` says; None if another worker has the row or it is not due."""
     here = platform()
     kind, work = WORK[table]
+    shut = not close
     if close:
-        shut: list[bool] = []
 
         def work(here: Platform, row_id: int) -> datetime | None:
-            shut.append(
-                paying.close_payment(
-                    unit_of_work, row_id, plugins=here.payments, now=here.clock()
-                )
-            )
-            row = db.session.get_one(Payment, row_id, populate_existing=True)
-            return paying.next_look(row, now=here.clock())
+            nonlocal shut
+            shut, due_at = _close(here, row_id)
+            return due_at
 
     fence = _claim(kind, row_id, now=here.clock(), due_only=due_only)
     if fence is None:
-        return False
+        return None
     try:
         due_at, error = work(here, row_id), ""
     except (PluginError, OSError, paying.MethodFailedError) as failure:
@@ -210,7 +247,7 @@ def do(table: str, row_id: int, *, close: bool = False, due_only: bool = False) 
         log.exception("%s %s failed", table, row_id)
         due_at, error = None, f"{type(failure).__name__}: {failure}"
     _finish(kind, row_id, fence, due_at=due_at, error=error, now=here.clock())
-    return not error and (not close or shut == [True])
+    return not error and shut
 
 
 def _claim(kind: Any, row_id: int, *, now: datetime, due_only: bool) -> int | None:
@@ -224,7 +261,7 @@ def _claim(kind: Any, row_id: int, *, now: datetime, due_only: bool) -> int | No
     )
     statement = update(kind).where(kind.id == row_id, free)
     if due_only:
-        statement = statement.where(kind.due_at <= now)
+        statement = statement.where(_is_due(kind, now))
     lease = now + LEASE
     with unit_of_work() as session:
         fence: int | None = session.scalar(
@@ -239,6 +276,11 @@ def _claim(kind: Any, row_id: int, *, now: datetime, due_only: bool) -> int | No
             .execution_options(synchronize_session=False)
         )
     return fence
+
+
+def _is_due(kind: Any, now: datetime) -> ColumnElement[bool]:
+    due: ColumnElement[bool] = kind.due_at <= now
+    return or_(due, kind.due_at > now + FARTHEST[kind]) if kind in FARTHEST else due
 
 
 def _finish(
@@ -280,14 +322,25 @@ def sweep(limit: int = BATCH) -> int:
         now = here.clock()
         due = db.session.scalars(
             select(kind.id)
-            .where(kind.due_at <= now, or_(kind.lease_until.is_(None), kind.lease_until <= now))
+            .where(
+                _is_due(kind, now),
+                or_(
+                    kind.lease_until.is_(None),
+                    kind.lease_until <= now,
+                    kind.lease_until > now + LEASE,
+                ),
+            )
             .order_by(kind.due_at)
             .limit(limit)
         ).all()
         db.session.rollback()
+        misses = 0
         for row_id in due:
-            do(table, row_id, due_only=True)
+            done = _attempt(table, row_id, due_only=True)
+            misses = misses + 1 if done is False else 0 if done else misses
             tried += 1
+            if misses == MISSES:
+                break
     return tried
 
 
@@ -297,9 +350,18 @@ def withdraw_order(here: Platform, order_id: int, *, actor: str) -> bool:
     return left is None
 
 
+def _queue(connection: Redis) -> Queue:
+    return Queue("cnn_offset", connection=connection, serializer=JSONSerializer)
+
+
 @cache
-def _queue(redis_url: str) -> Queue:
-    return Queue("cnn_offset", connection=Redis.from_url(redis_url), serializer=JSONSerializer)
+def _bell(redis_url: str) -> Queue:
+    """Return the queue to ring at. Nobody waits for a Redis that is down: the sweep comes."""
+    return _queue(
+        Redis.from_url(
+            redis_url, socket_connect_timeout=1, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+        )
+    )
 
 
 def doorbell(redis_url: str) -> Callable[[str, int], None]:
@@ -309,7 +371,15 @@ def doorbell(redis_url: str) -> Callable[[str, int], None]:
         if not redis_url:
             return
         try:
-            _queue(redis_url).enqueue(run, table, row_id)
+            _bell(redis_url).enqueue(
+                run,
+                table,
+                row_id,
+                # Ends what hangs before somebody else may take the row.
+                job_timeout=int(LEASE.total_seconds()) - 10,
+                result_ttl=0,
+                failure_ttl=3600,
+            )
         except RedisError as error:
             log.warning("no doorbell: %s", error)
 
@@ -327,6 +397,9 @@ def follow_bell(redis_url: str) -> None:
     connection = Redis.from_url(redis_url)
     # One that does not fork: a forked horse would share our connections to the database.
     worker = SimpleWorker(
-        [_queue(redis_url)], connection=connection, serializer=JSONSerializer, log_job_description=False
+        [_queue(connection)],
+        connection=connection,
+        serializer=JSONSerializer,
+        log_job_description=False,
     )
     worker.work(logging_level="WARNING")

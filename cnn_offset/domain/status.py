@@ -127,6 +127,8 @@ PAYMENT_MOVES: Final[Moves[PaymentStatus]] = {
     P.REFUNDED: frozenset({P.SUCCEEDED, P.IN_REVIEW, P.DISPUTED}),
     P.DISPUTED: frozenset({P.SUCCEEDED, P.IN_REVIEW, P.REFUNDED}),
 }
+LIVE: Final = (P.CREATED, P.AWAITING_PAYER, P.PROCESSING)
+"""A payment that may still bring money by itself."""
 CANCELLATION_MOVES: Final[Moves[CancellationStatus]] = {
     C.QUEUED: frozenset({C.SUBMITTED, C.CONFIRMED, C.MISMATCHED}),
     C.SUBMITTED: frozenset({C.CONFIRMED, C.REJECTED, C.UNKNOWN, C.MISMATCHED}),

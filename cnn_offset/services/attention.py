@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.status import (
     AttestationStatus,
     CancellationStatus,
@@ -35,6 +36,8 @@ from cnn_offset.services.moves import note
 
 TOO_LONG: Final = timedelta(minutes=15)
 """Paid units are cancelled within seconds; after this somebody should know (trust-details 5)."""
+LONGEST_WAY: Final = timedelta(days=14)
+"""An e-check clears within ten days."""
 MANY_ATTEMPTS: Final = 5
 HINTS_KEPT: Final = timedelta(days=30)
 LIMIT: Final = 100
@@ -59,6 +62,7 @@ def attention(session: Session, *, now: datetime) -> list[Item]:
     """Return everything that waits for a person, oldest first. Reads only."""
     found = [
         *_slow(session, now),
+        *_unpaid(session, now),
         *_orders(session),
         *_cancellations(session),
         *_money(session),
@@ -82,6 +86,23 @@ def _slow(session: Session, now: datetime) -> Iterator[Item]:
             order.paid_at or order.placed_at,
             N_("Paid, but not every unit is cancelled."),
             N_("See what the registry says below the order, then look again."),
+            order.code,
+        )
+
+
+def _unpaid(session: Session, now: datetime) -> Iterator[Item]:
+    """Orders whose time is long over and whose money is still said to be on its way."""
+    for order in session.scalars(
+        select(Order)
+        .where(Order.status == O.PLACED, Order.pay_by <= now - LONGEST_WAY)
+        .order_by(Order.pay_by)
+        .limit(LIMIT)
+    ):
+        yield Item(
+            "unpaid",
+            order.pay_by,
+            N_("The order is long overdue, and its money may still be on its way."),
+            N_("Ask the processor what became of the payment; the units are held meanwhile."),
             order.code,
         )
 
@@ -144,34 +165,33 @@ def _cancellations(session: Session) -> Iterator[Item]:
 def _money(session: Session) -> Iterator[Item]:
     """Money beyond what paid an order, and money that is in doubt after units were cancelled."""
     surplus = (P.SUCCEEDED, P.IN_REVIEW, P.DISPUTED)
-    doubt = (P.IN_REVIEW, P.DISPUTED, P.REFUNDED)
     for payment in session.scalars(
         select(Payment)
         .join(Payment.order)
         .where(
             (Payment.paid_order.is_(False) & Payment.status.in_(surplus))
             & Order.status.in_([O.PAID, O.FULFILLED])
-            | (Payment.paid_order.is_(True) & Payment.status.in_(doubt))
+            | (Payment.paid_order.is_(True) & (Payment.verdict != Verdict.EXACT))
             & (Order.status == O.FULFILLED)
         )
         .options(joinedload(Payment.order))
         .order_by(Payment.id)
         .limit(LIMIT)
     ):
+        gone = payment.paid_order and payment.verdict is not Verdict.OVER
         what, todo = (
             (
                 N_("Money went back or is disputed after the units were cancelled."),
                 N_("The units cannot come back. Tell the provider; it answers the processor."),
             )
-            if payment.paid_order
+            if gone
             else (
                 N_("Money came for an order that was paid already."),
                 N_("Have the provider refund it."),
             )
         )
-        kind = "money_back" if payment.paid_order else "surplus"
         yield Item(
-            kind,
+            "money_back" if gone else "surplus",
             payment.created_at,
             what,
             todo,

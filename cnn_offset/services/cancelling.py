@@ -26,6 +26,8 @@ from cnn_offset.services.moves import lock_order, move
 C = CancellationStatus
 ASK_AGAIN = timedelta(seconds=5)
 ASK_LATER = timedelta(minutes=15)
+PATIENCE = 10
+"""What has been open for so long is asked about after this part of that time again."""
 INTENT_HOLDS = timedelta(seconds=20)
 """How long after the intent was committed the request may still be sent. A process that
 was paused in between must not send: somebody else may have taken over by then."""
@@ -74,7 +76,7 @@ def pursue(
         if row.status in (C.CONFIRMED, C.REJECTED, C.MISMATCHED):
             return None
         order = session.get_one(Order, row.order_id)
-        if row.sends == 0 and order.status is not OrderStatus.PAID:
+        if row.status is C.QUEUED and order.status is not OrderStatus.PAID:
             # Money is in doubt: what was never sent waits for a person's word.
             return clock() + ASK_LATER if order.status is OrderStatus.IN_REVIEW else None
         key = row.key
@@ -86,9 +88,11 @@ def pursue(
         row = session.get_one(Cancellation, cancellation_id)
         if known.status is not ReportStatus.NOT_KNOWN:
             return record(session, row, known, connector, now=clock())
-        if not _may_send(row, connector, known):
+        # Locked, so that no dispute comes between this look and the intent.
+        order = lock_order(session, row.order_id)
+        if order.status is not OrderStatus.PAID or not _may_send(row, connector, known):
             _doubt(session, row, why="sent, and the registry does not know it yet", now=clock())
-            return clock() + ASK_AGAIN
+            return clock() + _pause(clock() - (row.sent_at or clock()))
         intended_at = clock()
         intent = _intend(session, row, known, now=intended_at)
         if intent is None:
@@ -150,6 +154,10 @@ def _intend(
     )
 
 
+def _pause(open_for: timedelta) -> timedelta:
+    return min(max(ASK_AGAIN, open_for / PATIENCE), ASK_LATER)
+
+
 def _doubt(session: Session, row: Cancellation, *, why: str, now: datetime) -> None:
     if row.status is C.SUBMITTED:
         move(session, row, C.UNKNOWN, actor="core", why=why, now=now)
@@ -165,7 +173,7 @@ def record(
 ) -> datetime | None:
     """Believe a report after checking it, and draw the consequences. Safe to repeat."""
     if report.status is ReportStatus.ACCEPTED:
-        return now + ASK_AGAIN
+        return now + _pause(now - (row.sent_at or now))
     # Two lines of one order may be confirmed at once: the later must see the earlier.
     order = lock_order(session, row.order_id)
     if report.status is ReportStatus.REFUSED:
@@ -212,7 +220,9 @@ def _refused(
     earlier = row.registry_sent_before_at
     if earlier is not None and report.registry_time < earlier + connector.settle:
         _doubt(session, row, why=f"refused on repeat: {report.reason}", now=now)
-        return now + ASK_AGAIN
+        # This send is answered; the one to wait for is still the one before.
+        row.registry_sent_at = earlier
+        return now + _pause(report.registry_time - earlier)
     row.registry_said = report.reason
     if row.status is C.QUEUED:
         # Known and refused before we ever sent: a restored backup.

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.reference import ALPHABET
-from cnn_offset.domain.status import AttestationStatus, CheckoutStatus, OrderStatus
+from cnn_offset.domain.status import LIVE, AttestationStatus, CheckoutStatus, OrderStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Attestation, Checkout, Message, Order, OrderLine
+from cnn_offset.models import Attestation, Checkout, Message, Order, OrderLine, Payment
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
@@ -132,7 +132,8 @@ def place_orders(
             consented_at=now,
             placed_at=now,
             pay_by=pay_by,
-            due_at=now + (pay_by - now) / 4,
+            # Instructions are opened even if nobody comes back to do it (jobs.py).
+            due_at=now + timedelta(minutes=1) if isinstance(plugin, StatementPlugin) else pay_by,
             lines=[
                 OrderLine(
                     offer_id=line.offer_id,
@@ -212,19 +213,32 @@ def keep_open(
     Never longer than its registries allow. Does nothing to an order that is over.
     """
     order = lock_order(session, order.id)
-    if order.status is not OrderStatus.PLACED:
-        return
-    wanted = now + timedelta(days=days)
+    if extend(order, now + timedelta(days=days), registry_dates=registry_dates, now=now):
+        note(
+            session, order, old="", new="kept open", actor=actor,
+            why=f"until {order.pay_by:%Y-%m-%d}", now=now,
+        )
+
+
+def extend(
+    order: Order,
+    wanted: datetime,
+    *,
+    registry_dates: Mapping[str, RegistryDates],
+    now: datetime,
+) -> bool:
+    """Let an unpaid order wait until ``wanted`` or its registries' end; never shorter than before.
+
+    The caller holds the order's lock. Returns whether it waits longer now.
+    """
     for line in order.lines:
         dates = registry_dates.get(line.block.registry_id)
         wanted = dates.latest_due(wanted) if dates else wanted
-    if wanted > order.pay_by:
-        order.pay_by = wanted
-        order.due_at = now
-        note(
-            session, order, old="", new="kept open", actor=actor,
-            why=f"until {wanted:%Y-%m-%d}", now=now,
-        )
+    if order.status is not OrderStatus.PLACED or wanted <= order.pay_by:
+        return False
+    order.pay_by = wanted
+    order.due_at = now
+    return True
 
 
 def end_unpaid(
@@ -232,11 +246,14 @@ def end_unpaid(
 ) -> bool:
     """Let an unpaid order lapse or be withdrawn, and release its units.
 
-    The caller has made sure that none of its payments can still be paid
-    (trust-facts.md 1.7). Returns whether this call did it.
+    The caller has closed the doors of its payments (trust-facts.md 1.7); one that was
+    opened meanwhile keeps the order. Returns whether this call did it.
     """
     order = lock_order(session, order.id)
     if order.status is not OrderStatus.PLACED:
+        return False
+    opened = select(Payment.id).where(Payment.order_id == order.id, Payment.status.in_(LIVE))
+    if session.scalar(opened.limit(1)) is not None:
         return False
     if not move(session, order, new, actor=actor, why=why, now=now):
         return False

@@ -5,20 +5,21 @@ Return page, webhook and sweep all end in :func:`reconcile`, so they cannot disa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus, Verdict, derive, judge
 from cnn_offset.domain.reference import creditor_reference
-from cnn_offset.domain.status import DeliveryStatus, OrderStatus, PaymentStatus
+from cnn_offset.domain.status import LIVE, DeliveryStatus, OrderStatus, PaymentStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Order, Payment, PaymentFact, PayoutMethod, WebhookDelivery
-from cnn_offset.plugins.errors import PluginError, RefusedError
+from cnn_offset.plugins.errors import PluginError, RefusedError, UnavailableError
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import (
     Instructions,
@@ -28,12 +29,10 @@ from cnn_offset.plugins.payments.base import (
     ProcessorPlugin,
     Redirect,
 )
-from cnn_offset.services import Begin, NotFoundError, ServiceError, stock
+from cnn_offset.services import Begin, NotFoundError, ServiceError, ordering, selling, stock
 from cnn_offset.services.cancelling import queue_cancellations
 from cnn_offset.services.mailing import tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
-
-LIVE = (PaymentStatus.CREATED, PaymentStatus.AWAITING_PAYER, PaymentStatus.PROCESSING)
 
 
 class MethodFailedError(ServiceError):
@@ -95,13 +94,14 @@ def open_payment(
     payment_id: int,
     *,
     plugins: PluginSet[PaymentPlugin],
+    registry_dates: Mapping[str, RegistryDates],
     return_url: Callable[[Order], str],
     describe: Callable[[Order], str],
     now: datetime,
 ) -> None:
     """Open a prepared payment at its processor and keep what the payer is to do.
 
-    Safe to repeat: an opened payment is left alone, a half-opened one is asked for again
+    An order waits as long as if it had been placed with this method. Safe to repeat: an opened payment is left alone, a half-opened one is asked for again
     under the same key.
 
     Raises:
@@ -132,6 +132,9 @@ def open_payment(
     except RefusedError as error:
         with begin() as session:
             payment = session.get_one(Payment, payment_id)
+            if payment.processor_ref:
+                # Two asked at once; the refusal of one says nothing of the other.
+                return
             refused = Fact(FactKind.PAYMENT, "start", FactStatus.FAILED, None, None, now, str(error))
             add_facts(session, payment, [refused], actor=payment.method_id, now=now)
             conclude(session, payment, now=now)
@@ -145,7 +148,11 @@ def open_payment(
                "Please try again in a few minutes or choose another method.")
         ) from error
     with begin() as session:
-        record_start(session, session.get_one(Payment, payment_id), answer, now=now)
+        payment = session.get_one(Payment, payment_id)
+        record_start(session, payment, answer, now=now)
+        order = lock_order(session, payment.order_id)
+        wanted = order.placed_at + plugin.due_within
+        ordering.extend(order, wanted, registry_dates=registry_dates, now=now)
 
 
 def record_start(
@@ -154,11 +161,13 @@ def record_start(
     """Keep how the payer goes on. Safe to repeat."""
     if payment.processor_ref:
         return
-    payment.processor_ref = answer.processor_ref
     if isinstance(answer, Redirect):
+        payment.processor_ref = answer.processor_ref
         payment.redirect_url = answer.url
         payment.due_at = now + timedelta(minutes=1)
     else:
+        # Nobody is asked by it; and what the payer quotes is the same at each attempt.
+        payment.processor_ref = payment.key
         payment.instructions = [list(line) for line in answer.lines]
         payment.qr = answer.qr
         payment.due_at = None
@@ -192,6 +201,8 @@ def reconcile(
     with begin() as session:
         payment = session.get_one(Payment, payment_id)
         plugin = plugins.get(payment.method_id)
+        if plugin is None:
+            raise UnavailableError(f"payment method {payment.method_id} is not configured")
         if not isinstance(plugin, ProcessorPlugin) or not payment.processor_ref:
             return None
         payee, ref, key = payment.payee, payment.processor_ref, payment.key
@@ -235,6 +246,8 @@ def close_payment(
         if payment.status not in (*LIVE, PaymentStatus.FAILED):
             return payment.status is PaymentStatus.ABANDONED
         payee, ref, key = payment.payee, payment.processor_ref, payment.key
+        if plugin is None and ref:
+            raise UnavailableError(f"payment method {payment.method_id} is not configured")
     if isinstance(plugin, ProcessorPlugin) and ref:
         facts = list(plugin.abandon(payee, ref, key=key))
     else:
@@ -252,8 +265,6 @@ def next_look(payment: Payment, *, now: datetime) -> datetime | None:
     if payment.status is PaymentStatus.CREATED:
         return None
     if payment.status is PaymentStatus.AWAITING_PAYER:
-        if payment.order.status is not OrderStatus.PLACED:
-            return None
         age = now - payment.created_at
         return now + max(timedelta(minutes=1), min(age / 4, timedelta(hours=6)))
     if payment.status is PaymentStatus.FAILED and payment.order.status is OrderStatus.PLACED:
@@ -271,6 +282,9 @@ def add_facts(
     session: Session, payment: Payment, facts: Iterable[Fact], *, actor: str, now: datetime
 ) -> None:
     """Keep what is new in ``facts``; what is known already is left out."""
+    # Whoever adds facts concludes from all of them: nobody else may add any meanwhile.
+    lock_order(session, payment.order_id)
+    session.expire(payment, ["facts"])
     known = {
         (each.kind, each.ref, each.status, each.amount_minor, each.currency)
         for each in payment.facts
@@ -298,8 +312,10 @@ def add_facts(
 
 
 def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
-    """Draw status and verdict from the payment's facts, and move the order if need be."""
-    lock_order(session, payment.order_id)
+    """Draw status and verdict from the payment's facts, and move the order if need be.
+
+    The caller has just added facts, so it holds the order's lock.
+    """
     facts = [each.value for each in payment.facts]
     status = derive(facts)
     if status is not None:
@@ -351,6 +367,12 @@ def _pay(session: Session, payment: Payment, *, actor: str, why: str, now: datet
         order.paid_at = now
         order.due_at = None
         queue_cancellations(session, order, now=now)
+        for other in session.scalars(
+            select(Payment).where(Payment.order_id == order.id, Payment.status.in_(LIVE))
+        ):
+            if other.due_at is not None:
+                # Its door is to be closed at once, before anybody pays a second time.
+                other.due_at = now
         tell_purchaser(session, "payment_received", order, now=now)
         tell_provider(session, "order_paid", order, now=now)
 
@@ -468,12 +490,8 @@ def record_bank_money(
     if received_on > now.date() + timedelta(days=1):
         raise ServiceError(N_("The value date lies in the future."))
     order = lock_order(session, order.id)
-    payment = session.scalar(
-        select(Payment)
-        .where(Payment.order_id == order.id, Payment.method_id == order.method_id)
-        .order_by(Payment.id.desc())
-    )
-    if payment is None or payment.instructions is None:
+    payment = selling.bank_payment(session, order)
+    if payment is None:
         raise NotFoundError(order.code)
     fact = Fact(
         FactKind.PAYMENT,

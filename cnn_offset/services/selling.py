@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from cnn_offset.domain.calendar import add_working_days
@@ -43,7 +43,7 @@ def bank_orders(
         limit: at most so many.
 
     """
-    wanted = select(Order).where(Order.provider_id == provider_id, Order.method_id.in_(methods))
+    wanted = select(Order).where(Order.provider_id == provider_id, _by_bank(methods))
     if open_only:
         wanted = wanted.where(Order.status == OrderStatus.PLACED)
     if before is not None:
@@ -51,6 +51,12 @@ def bank_orders(
     return session.scalars(
         wanted.options(selectinload(Order.lines)).order_by(Order.id.desc()).limit(limit)
     ).all()
+
+
+def _by_bank(methods: Collection[str]) -> ColumnElement[bool]:
+    """Chosen now, or opened once: the money may still come."""
+    opened = select(Payment.order_id).where(Payment.method_id.in_(methods))
+    return or_(Order.method_id.in_(methods), Order.id.in_(opened))
 
 
 def bank_order(session: Session, provider_id: int, methods: Collection[str], code: str) -> Order:
@@ -62,7 +68,7 @@ def bank_order(session: Session, provider_id: int, methods: Collection[str], cod
     """
     found = session.scalar(
         select(Order)
-        .where(Order.code == code, Order.provider_id == provider_id, Order.method_id.in_(methods))
+        .where(Order.code == code, Order.provider_id == provider_id, _by_bank(methods))
         .options(selectinload(Order.lines).selectinload(OrderLine.block))
     )
     if found is None:
@@ -71,14 +77,17 @@ def bank_order(session: Session, provider_id: int, methods: Collection[str], cod
 
 
 def bank_payment(session: Session, order: Order) -> Payment | None:
-    """Return the payment that money for ``order`` is recorded on; None before it is opened."""
-    return session.scalar(
+    """Return the payment that money for ``order`` is recorded on; None before it is opened.
+
+    Whoever was told the bank's details may use them, whatever was tried since.
+    """
+    attempts = session.scalars(
         select(Payment)
-        .where(Payment.order_id == order.id, Payment.method_id == order.method_id)
+        .where(Payment.order_id == order.id)
         .order_by(Payment.id.desc())
         .options(selectinload(Payment.facts))
-        .limit(1)
     )
+    return next((each for each in attempts if each.instructions is not None), None)
 
 
 def account_of(session: Session, order: Order) -> Mapping[str, Any]:

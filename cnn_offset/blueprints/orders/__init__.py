@@ -21,12 +21,12 @@ from sqlalchemy import select
 from cnn_offset import jobs
 from cnn_offset.blueprints.orders.opening import offered, open_payment
 from cnn_offset.blueprints.orders.progress import progress_of
-from cnn_offset.domain.status import OrderStatus
+from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import guarded, public
 from cnn_offset.i18n import language
 from cnn_offset.models import Order, Payment
-from cnn_offset.services import ServiceError, ordering, paying
+from cnn_offset.services import ServiceError, ordering
 
 bp = guarded(Blueprint("orders", __name__), public)
 
@@ -94,7 +94,7 @@ def returned(token: str) -> ResponseReturnValue:
     order = ordering.find_order(db.session(), token)
     payment_id = db.session.scalar(
         select(Payment.id)
-        .where(Payment.order_id == order.id, Payment.status.in_(paying.LIVE))
+        .where(Payment.order_id == order.id, Payment.status.in_(LIVE))
         .order_by(Payment.id.desc())
     )
     if payment_id is not None:

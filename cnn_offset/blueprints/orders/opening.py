@@ -10,7 +10,7 @@ from flask_babel import gettext
 from sqlalchemy import select
 
 from cnn_offset import jobs
-from cnn_offset.domain.status import OrderStatus, PaymentStatus
+from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import Order, Payment, PayoutMethod
@@ -83,17 +83,17 @@ def _prepare(order: Order, method_id: str) -> int:
         methods, _ = offered(order)
         if method_id not in {each.method_id for each in methods}:
             raise ServiceError(NOT_TAKEN)
-    kept = running.id if running else None
+    kept = running.id if running else 0
     others = db.session.execute(
         select(Payment.id, Payment.status).where(
             Payment.order_id == order_id,
-            Payment.status.in_([*paying.LIVE, PaymentStatus.FAILED]),
-            Payment.id != kept if kept else True,
+            Payment.status.in_([*LIVE, PaymentStatus.FAILED]),
+            Payment.id != kept,
         )
     ).all()
     for payment_id, status in others:
         # A failed one is only made sure of: it does not stop a new attempt.
-        if not jobs.do("payment", payment_id, close=True) and status in paying.LIVE:
+        if not jobs.do("payment", payment_id, close=True) and status in LIVE:
             raise ServiceError(ON_ITS_WAY)
     with unit_of_work() as session:
         order = session.get_one(Order, order_id, populate_existing=True)
@@ -106,7 +106,7 @@ def _running(order_id: int, method_id: str) -> Payment | None:
         .where(
             Payment.order_id == order_id,
             Payment.method_id == method_id,
-            Payment.status.in_(paying.LIVE),
+            Payment.status.in_(LIVE),
         )
         .order_by(Payment.id.desc())
         .execution_options(populate_existing=True)
