@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
-from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cnn_offset.plugins.registries.a64_final import A64FinalConnector
 from cnn_offset.plugins.registries.a64_interim import A64InterimConnector
 from cnn_offset.plugins.registries.base import RegistryConnector
 from cnn_offset.plugins.registries.cdm import CdmConnector
-from cnn_offset.sandbox import create_sandbox
 from cnn_offset.testing.registries import Misdeed, RegistryWorld
+from tests.sandbox import Sandbox, served_sandbox
 
 CONNECTORS: dict[str, type[RegistryConnector]] = {
     "cdm": CdmConnector,
@@ -28,42 +23,11 @@ CONNECTORS: dict[str, type[RegistryConnector]] = {
 }
 
 
-@dataclass(frozen=True)
-class Sandbox:
-    """A sandbox that listens."""
-
-    app: Flask
-    url: str
-
-    def get(self, path: str) -> Any:
-        """Return the JSON of a page."""
-        answer = requests.get(self.url + path, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
-
-    def post(self, path: str, json: Any) -> Any:
-        """Post JSON and return the answer's."""
-        answer = requests.post(self.url + path, json=json, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """Serve a new sandbox on a free port of this machine, until the test is over."""
-    app = create_sandbox()
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield Sandbox(app, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served_sandbox() as made:
+        yield made
 
 
 @pytest.fixture
