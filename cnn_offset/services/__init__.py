@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 Begin = Callable[[], AbstractContextManager[Session]]
 """Opens one writing transaction, committed when the block ends without an exception."""
+
+
+def announce(session: Session, table: str, row_id: int, due_at: datetime) -> None:
+    """Have the doorbell rung for a row after the commit, if its work is due then.
+
+    Only for rows that the session does not know; of the others it is seen by itself.
+    """
+    session.info.setdefault("due", []).append((table, row_id, due_at))
 
 
 class ServiceError(Exception):

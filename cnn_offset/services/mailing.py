@@ -8,14 +8,21 @@ from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.status import MessageStatus
 from cnn_offset.models import Message, Order
-from cnn_offset.services import Begin
+from cnn_offset.services import Begin, announce
 from cnn_offset.services.moves import move
 
+def _insert(kind: Any) -> Any:
+    table = Message.__table__
+    return kind(table).on_conflict_do_nothing(index_elements=["dedup"]).returning(table.c.id)
+
+
+# The unique key refuses a second mail, also one that another process is just adding.
+_INSERT = {"sqlite": _insert(sqlite.insert), "postgresql": _insert(postgresql.insert)}
 Render = Callable[[Session, Message], EmailMessage]
 """Makes the mail of a row: subject, text, HTML and attachments."""
 Transport = Callable[[EmailMessage], None]
@@ -34,21 +41,22 @@ def queue_message(
     params: Mapping[str, Any] | None = None,
 ) -> None:
     """Put a mail in the outbox, due now. A second one with the same ``dedup`` is not added."""
-    if session.scalar(select(Message.id).where(Message.dedup == dedup)) is not None:
-        return
-    session.add(
-        Message(
-            order_id=order.id if order else None,
-            kind=kind,
-            dedup=dedup,
-            recipient=recipient,
-            locale=locale,
-            params=dict(params or {}),
-            message_id=f"<{secrets.token_hex(16)}@cnn-offset>",
-            created_at=now,
-            due_at=now,
-        )
+    message_id = session.connection().scalar(
+        _INSERT[session.get_bind().dialect.name],
+        {
+            "order_id": order.id if order else None,
+            "kind": kind,
+            "dedup": dedup,
+            "recipient": recipient,
+            "locale": locale,
+            "params": dict(params or {}),
+            "message_id": f"<{secrets.token_hex(16)}@cnn-offset>",
+            "created_at": now,
+            "due_at": now,
+        },
     )
+    if message_id is not None:
+        announce(session, "message", message_id, now)
 
 
 def tell_purchaser(
