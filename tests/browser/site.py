@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -22,16 +23,20 @@ from cnn_offset import running
 COMMAND = str(Path(sys.executable).parent / "cnn-offset")
 
 
+def _two_free_ports() -> int:
+    """Return the first of two neighbours, below those the system hands out to clients."""
+    while True:
+        port = random.randrange(10_000, 30_000, 2)
+        if running.is_free(port) and running.is_free(port + 1):
+            return port
+
+
 class Site:
     """Web, worker and sandbox with the demo's data, in a folder of their own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        port = next(
-            each
-            for each in range(7100, 9000, 2)
-            if running.is_free(each) and running.is_free(each + 1)
-        )
+        port = _two_free_ports()
         self.url = f"http://127.0.0.1:{port}"
         self.sandbox = f"http://127.0.0.1:{port + 1}"
         self._log = folder / "log"

@@ -10,7 +10,11 @@ import requests
 from tests.browser import shopping
 from tests.browser.visitor import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("browser"),
+]
 
 PAYPAL = ("gisaro-small-hydro", "Rift & Lake Climate Holdings", "paypal")
 STRIPE = ("rupali-brick-kilns", "Mekong Lantern Collective", "stripe_connect")

@@ -10,7 +10,11 @@ import pytest
 from tests.browser import shopping
 from tests.browser.visitor import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("browser"),
+]
 
 # Each way to pay, with units of each of the three registries among them: method of payment,
 # what is pressed on the hosted page, project, provider.

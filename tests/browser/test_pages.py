@@ -9,7 +9,11 @@ import pytest
 from tests.browser import shopping
 from tests.browser.visitor import Visitor, has_english
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("browser"),
+]
 
 PAGES = (
     "/",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SCRIPT = Path(__file__).parents[2] / "cnn_offset/static/js/site.js"
 SITE = "http://localhost:1"
