@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from flask import url_for
-from flask_babel import force_locale, gettext
+from flask_babel import force_locale, ngettext
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -188,8 +188,10 @@ def start_payment(here: Platform, payment_id: int) -> None:
 
     def describe(order: Order) -> str:
         with force_locale(order.locale):
-            text: str = gettext(
+            text: str = ngettext(
+                "Voluntary cancellation of %(n)s unit, order %(code)s",
                 "Voluntary cancellation of %(n)s units, order %(code)s",
+                order.quantity,
                 n=order.quantity,
                 code=order.code,
             )
