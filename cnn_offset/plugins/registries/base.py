@@ -115,7 +115,8 @@ class RegistryConnector(abc.ABC):
     @abc.abstractmethod
     def settle(self) -> timedelta:
         """How long after a request was sent it could still take effect, at the longest:
-        our time-out, the registry's processing and the staleness of its look-up."""
+        our time-out, the registry's processing and the staleness of its look-up.
+        """
 
     @abc.abstractmethod
     def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
