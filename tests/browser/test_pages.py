@@ -204,3 +204,31 @@ def test_text_may_be_set_wider(visit: Callable[..., Visitor]) -> None:
             }"""
         )
         visitor.look()
+
+
+def test_what_no_page_may_have_is_noticed(visit: Callable[..., Visitor]) -> None:
+    """The examination of pages itself: a page with five faults shows all five."""
+    visitor = visit("fr")
+    visitor.go("/basket")
+    visitor.page.evaluate(
+        """() => {
+          const odd = document.createElement("div");
+          odd.innerHTML = `<input class="odd"><p>Your basket</p><pre>${"x".repeat(999)}</pre>
+            <img src="https://example.org/pixel.png" alt="">`;
+          document.querySelector("main").append(odd);
+          setTimeout(() => { throw new Error("odd script"); });
+        }"""
+    )
+    visitor.page.wait_for_timeout(100)
+    visitor.look()
+    noticed = "\n".join(visitor.troubles)
+    visitor.troubles.clear()
+    for fault in (
+        "violates the following Content Security Policy",
+        "odd script",
+        "English: 'Your basket'",
+        "px wide at 1280",
+        "px wide at 320",
+        "('label', ",
+    ):
+        assert fault in noticed, noticed
