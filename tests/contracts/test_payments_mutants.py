@@ -37,7 +37,6 @@ from cnn_offset.plugins.payments.base import (
     Redirect,
 )
 from cnn_offset.plugins.payments.paypal import PayPal, PayPalSettings
-from cnn_offset.plugins.settings import PluginSettings
 from cnn_offset.testing.payments import BaseProcessorContract, BaseStatementContract
 
 from .payment_worlds import BankWorld, PayPalWorld, processor_world
@@ -470,7 +469,7 @@ def test_statement_contract_catches(
     test: str, mutant: type[PaymentPlugin], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = BankWorld()
-    world.plugin = mutant(PluginSettings())
+    world.plugin = mutant(mutant.Settings())
     with pytest.raises(CAUGHT):
         _call(getattr(BaseStatementContract(), f"test_{test}"), world, monkeypatch)
 

@@ -235,6 +235,7 @@ def _cancellation() -> Any:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.xdist_group("system")
 @pytest.mark.parametrize(
     ("stack", "deduplicates", "kills"),
     [
