@@ -119,7 +119,7 @@ def _reconcile(here: Platform, row_id: int) -> datetime | None:
     waits = payment.order.status is OrderStatus.PLACED
     if not payment.processor_ref and waits:
         start_payment(here, row_id)
-    elif payment.status is PaymentStatus.AWAITING_PAYER and not waits:
+    elif payment.status in (PaymentStatus.CREATED, PaymentStatus.AWAITING_PAYER) and not waits:
         return _close(here, row_id)[1]
     return paying.reconcile(unit_of_work, row_id, plugins=here.payments, now=here.clock())
 

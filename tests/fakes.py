@@ -110,7 +110,8 @@ class _Entry:
 @dataclass
 class FakeRegistry(RegistryConnector):
     """A registry in memory with one endless block. ``faults`` are taken one a call to cancel:
-    ``before``, ``after``, ``refuse``, ``fewer``, ``other``, ``accept``."""
+    ``before``, ``after``, ``refuse``, ``fewer``, ``other``, ``accept``, and ``late``: acts
+    twenty minutes after its caller has given up."""
 
     clock: Callable[[], datetime]
     serials: Callable[[str], SerialRange]
@@ -122,6 +123,7 @@ class FakeRegistry(RegistryConnector):
     entries: list[_Entry] = field(default_factory=list)
     next_free: dict[str, int] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
+    delayed: list[tuple[datetime, CancellationRequest]] = field(default_factory=list)
 
     id = "cdm"
     title = "Fake registry"
@@ -141,9 +143,13 @@ class FakeRegistry(RegistryConnector):
         return sum(each.request.quantity for each in self.entries)
 
     def cancel(self, request: CancellationRequest) -> CancellationReport:
+        self._catch_up()
         self.sent.append(request.key)
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "before":
+            raise OutcomeUnknownError("time-out")
+        if fault == "late":
+            self.delayed.append((self.clock() + timedelta(minutes=20), request))
             raise OutcomeUnknownError("time-out")
         if fault == "refuse":
             return CancellationReport(ReportStatus.REFUSED, self.clock(), reason="no")
@@ -155,6 +161,13 @@ class FakeRegistry(RegistryConnector):
         if fault == "accept":
             return CancellationReport(ReportStatus.ACCEPTED, self.clock())
         return known.report
+
+    def _catch_up(self) -> None:
+        for due, request in list(self.delayed):
+            if due <= self.clock():
+                self.delayed.remove((due, request))
+                if self._known(request.key) is None or not self.safe:
+                    self._act(request, "")
 
     def _act(self, request: CancellationRequest, fault: str) -> _Entry:
         block = self.serials(request.block_ref)
@@ -179,6 +192,7 @@ class FakeRegistry(RegistryConnector):
         return next((each for each in self.entries if each.request.key == key), None)
 
     def fetch(self, key: str) -> CancellationReport:
+        self._catch_up()
         if self.blind:
             self.blind -= 1
             return CancellationReport(ReportStatus.NOT_KNOWN, self.clock())

@@ -19,7 +19,12 @@ from cnn_offset.domain.reference import creditor_reference
 from cnn_offset.domain.status import LIVE, DeliveryStatus, OrderStatus, PaymentStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Order, Payment, PaymentFact, PayoutMethod, WebhookDelivery
-from cnn_offset.plugins.errors import PluginError, RefusedError, UnavailableError
+from cnn_offset.plugins.errors import (
+    PayeeNotReadyError,
+    PluginError,
+    RefusedError,
+    UnavailableError,
+)
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import (
     Instructions,
@@ -207,7 +212,14 @@ def reconcile(
             return None
         payee, ref, key = payment.payee, payment.processor_ref, payment.key
         may_capture = _may_capture(session, payment)
-    facts = plugin.fetch(payee, ref, key=key, may_capture=may_capture)
+        is_new = payment.status is PaymentStatus.AWAITING_PAYER
+    try:
+        facts = plugin.fetch(payee, ref, key=key, may_capture=may_capture)
+    except RefusedError as error:
+        if not is_new or isinstance(error, PayeeNotReadyError):
+            raise
+        # Processors forget what nobody paid; to close its door they must say so.
+        facts = plugin.abandon(payee, ref, key=key)
     with begin() as session:
         payment = session.get_one(Payment, payment_id)
         add_facts(session, payment, facts, actor=payment.method_id, now=now)
@@ -294,6 +306,7 @@ def add_facts(
         currency = fact.amount.currency if fact.amount else ""
         if (fact.kind, fact.ref, fact.status, minor, currency) in known:
             continue
+        known.add((fact.kind, fact.ref, fact.status, minor, currency))
         payment.facts.append(
             PaymentFact(
                 kind=fact.kind,

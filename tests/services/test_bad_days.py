@@ -173,6 +173,39 @@ def test_placing_too_late_is_said_kindly(shop: Shop) -> None:
     assert shop.offer.held == 0
 
 
+def test_a_payment_that_its_processor_has_forgotten_troubles_nobody(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PayPal deletes orders that nobody paid some hours after they were opened."""
+    order_id = shop.order(10)
+    payment_id = shop.open(order_id)
+
+    def gone(*_: object, **__: object) -> None:
+        raise RefusedError("no such order")
+
+    fetch = shop.pay.fetch
+    monkeypatch.setattr(shop.pay, "fetch", gone)
+    monkeypatch.setattr(
+        shop.pay,
+        "abandon",
+        lambda *a, key: shop.pay.closed.add(a[1]) or fetch(*a, key=key, may_capture=False),
+    )
+    shop.work(rounds=10, minutes=20)
+    assert shop.payment(payment_id).status is PaymentStatus.ABANDONED
+    assert shop.status(order_id) is OrderStatus.PLACED, "another attempt may follow"
+    assert waiting(shop) == set()
+
+
+def test_a_processor_that_says_one_thing_twice_is_heard_once(shop: Shop) -> None:
+    order_id = shop.order(10)
+    payment_id = shop.open(order_id)
+    ref = shop.payment(payment_id).processor_ref
+    shop.pay.pay(ref, ref="cap")
+    shop.pay.pay(ref, ref="cap")
+    jobs.do("payment", payment_id)
+    assert shop.status(order_id) is OrderStatus.PAID
+
+
 # Plug-ins come and go
 
 
