@@ -120,7 +120,6 @@ def start_checkout(
             held=before.get(offer_id, 0),
         )
     if before:
-        stock.release(session, before.items())
         session.execute(
             delete(CheckoutLine)
             .where(CheckoutLine.checkout_id == checkout.id)
@@ -136,7 +135,12 @@ def start_checkout(
         )
         for offer_id, quantity in sorted(basket.items())
     )
-    stock.hold(session, basket.items())
+    # Offer by offer in the order of ids, or two that swap their units wait for each other.
+    for offer_id in sorted({**before, **basket}):
+        if offer_id in before:
+            stock.release(session, [(offer_id, before[offer_id])])
+        if offer_id in basket:
+            stock.hold(session, [(offer_id, basket[offer_id])])
     session.flush()
     return checkout
 

@@ -15,13 +15,13 @@ from sqlalchemy import select
 from cnn_offset import jobs
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict
-from cnn_offset.domain.status import OrderStatus
+from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Attestation, Cancellation, Checkout, Order, Payment
 from cnn_offset.plugins.payments.base import Notice
 from cnn_offset.services import cancelling, checking_out, paying, stock
 from tests.factories import make_block, make_offer
-from tests.services.conftest import Shop
+from tests.services.conftest import DATES, Shop
 
 
 def at_once(shop: Shop, *calls: Callable[[], Any]) -> list[Any]:
@@ -162,3 +162,51 @@ def test_a_checkout_extended_in_the_last_moment_does_not_lapse(shop: Shop) -> No
     shop.clock.tick(hours=1)
     jobs.do("checkout", checkout_id, due_only=True)
     assert shop.offer.held == 0
+
+
+def test_two_checkouts_that_swap_their_units_do_not_block_each_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL each would wait for what the other has just released."""
+    first = db.session.get_one(type(shop.offer), shop.offer_id)
+    other = make_offer(make_block(first.block.activity, first.provider)).id
+    db.session.commit()
+    meeting, release = threading.Barrier(2), stock.release
+
+    def release_and_meet(*arguments: Any) -> None:
+        release(*arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting.wait(0.5)
+
+    def change(basket: dict[int, int], token: str) -> None:
+        with unit_of_work() as session:
+            checking_out.start_checkout(
+                session, basket, locale="en", user_id=None, registry_dates=DATES,
+                hold_for=jobs.LEASE, now=shop.clock(), token=token,
+            )  # fmt: skip
+
+    change({shop.offer_id: 1}, "one")
+    change({other: 1}, "two")
+    monkeypatch.setattr(checking_out.stock, "release", release_and_meet)
+    results = at_once(
+        shop,
+        lambda: change({other: 1}, "one"),
+        lambda: change({shop.offer_id: 1}, "two"),
+    )
+    assert results == [None, None]
+
+
+def test_a_payment_opened_while_its_order_lapses(shop: Shop) -> None:
+    for _ in range(3):
+        order_id = shop.order(5)
+        shop.open(order_id)
+        shop.clock.tick(days=4)
+        at_once(
+            shop,
+            lambda order_id=order_id: jobs.do("order", order_id),
+            lambda order_id=order_id: shop.open(order_id, "bank_transfer"),
+        )
+        live = db.session.scalars(
+            select(Payment.id).where(Payment.order_id == order_id, Payment.status.in_(LIVE))
+        ).all()
+        assert (shop.status(order_id) is OrderStatus.LAPSED) == (not live)
