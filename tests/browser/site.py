@@ -41,7 +41,7 @@ class Site:
         self.sandbox = f"http://127.0.0.1:{port + 1}"
         self._log = folder / "log"
         environment = {
-            **os.environ,
+            **{name: each for name, each in os.environ.items() if name[:11] != "CNN_OFFSET_"},
             "PORT": str(port),
             # All visitors of the test share one address, and nobody likes to wait.
             "CNN_OFFSET_RATE_LIMITS": "false",
@@ -52,13 +52,16 @@ class Site:
                 [COMMAND, "run"],
                 cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        self.soon(
-            lambda: self._process.poll() is not None or b"The shop is at" in self._log.read_bytes(),
-            seconds=90,
-            what="the start of the shop",
-        )
-        if self._process.poll() is not None:
-            raise RuntimeError(f"no shop: {self.log()}")
+        try:
+            self.soon(self._is_settled, seconds=90, what="the start of the shop")
+            if self._process.poll() is not None:
+                raise RuntimeError(f"no shop: {self.log()}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _is_settled(self) -> bool:
+        return self._process.poll() is not None or "The shop is at" in self.log()
 
     def stop(self) -> None:
         """End all processes, as Ctrl-C does."""

@@ -31,7 +31,7 @@ def walk_to_payment(visitor: Visitor, shop: tuple[str, str, str]) -> str:
 
 
 def backstage(visitor: Visitor, choice: str) -> None:
-    """Let time pass at the processor: a payment ``clear`` s or ``bounce`` s."""
+    """Let time pass at the processor: ``clear`` or ``bounce`` a payment."""
     for processor, part in (("paypal", "orders"), ("stripe", "sessions")):
         found = visitor.site.rows(
             'SELECT p.processor_ref FROM payment p JOIN "order" o ON o.id = p.order_id '
