@@ -94,7 +94,9 @@ def run(port: int, workers: int) -> None:
     click.secho(f"\n  The shop is at {here}/", bold=True)
     if demo:
         click.echo(f"  The sandbox (registries, processors, mailbox) is at {sandbox}/")
-        click.echo("  Staff of the demo: operator@demo.example; `cnn-offset demo accounts` lists all")
+        click.echo(
+            "  Staff of the demo: operator@demo.example; `cnn-offset demo accounts` lists all"
+        )
     click.echo("  Ctrl-C ends everything.\n")
     children.watch()
 

@@ -71,9 +71,7 @@ class Settings(BaseModel):
     )
     MAIL_FROM: str = Field("noreply@example.org", description="Sender of every mail.")
     SANDBOX_URL: str = Field("", description="Address of the sandbox; shows the demo banner.")
-    SIGNING_KEY: str = Field(
-        "", description="PEM file with key and certificate for attestations."
-    )
+    SIGNING_KEY: str = Field("", description="PEM file with key and certificate for attestations.")
     SIGNING_KEY_PASSWORD: str = Field("", description="Password of that key, if it has one.")
     HOLD_MINUTES: int = Field(30, ge=5, description="How long a checkout holds its units.")
     SWEEP_SECONDS: float = Field(2, gt=0, description="Pause between two sweeps of a worker.")

@@ -113,12 +113,12 @@ def language() -> str:
 
 # A page has a hundred messages, and Flask-Babel looks for the catalogue at each.
 @lru_cache(maxsize=20_000)
-def _message(text: str, lang: str) -> str:  # noqa: ARG001 - the key
+def _message(text: str, lang: str) -> str:
     return str(get_translations().ugettext(text))
 
 
 @lru_cache(maxsize=20_000)
-def _plural(one: str, many: str, n: int, lang: str) -> str:  # noqa: ARG001 - the key
+def _plural(one: str, many: str, n: int, lang: str) -> str:
     return str(get_translations().ungettext(one, many, n))
 
 
@@ -217,8 +217,7 @@ def lang_urls() -> list[tuple[str, str, str]]:
     endpoint, arguments = _page_here()
     arguments.pop("lang", None)
     return [
-        (code, name, url_for(endpoint, lang=code, **arguments))
-        for code, name in LANGUAGES.items()
+        (code, name, url_for(endpoint, lang=code, **arguments)) for code, name in LANGUAGES.items()
     ]
 
 

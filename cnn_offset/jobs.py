@@ -133,9 +133,7 @@ def _close(here: Platform, row_id: int) -> tuple[bool, datetime | None]:
 
 
 def _pursue(here: Platform, row_id: int) -> datetime | None:
-    return cancelling.pursue(
-        unit_of_work, row_id, connectors=here.registries, clock=here.clock
-    )
+    return cancelling.pursue(unit_of_work, row_id, connectors=here.registries, clock=here.clock)
 
 
 def _issue(here: Platform, row_id: int) -> datetime | None:
@@ -225,7 +223,9 @@ def do(table: str, row_id: int, *, close: bool = False, due_only: bool = False) 
     return bool(_attempt(table, row_id, close=close, due_only=due_only))
 
 
-def _attempt(table: str, row_id: int, *, close: bool = False, due_only: bool = False) -> bool | None:
+def _attempt(
+    table: str, row_id: int, *, close: bool = False, due_only: bool = False
+) -> bool | None:
     """Do as :func:`do` says; None if another worker has the row or it is not due."""
     here = platform()
     kind, work = WORK[table]
@@ -258,9 +258,7 @@ def _claim(kind: Any, row_id: int, *, now: datetime, due_only: bool) -> int | No
     A lease further ahead than a lease can be comes from a clock that has stepped back; it
     counts as over (trust-facts.md 1.12).
     """
-    free = or_(
-        kind.lease_until.is_(None), kind.lease_until <= now, kind.lease_until > now + LEASE
-    )
+    free = or_(kind.lease_until.is_(None), kind.lease_until <= now, kind.lease_until > now + LEASE)
     statement = update(kind).where(kind.id == row_id, free)
     if due_only:
         statement = statement.where(_is_due(kind, now))
@@ -391,7 +389,6 @@ def doorbell(redis_url: str) -> Callable[[str, int], None]:
 def run(table: str, row_id: int) -> None:
     """Do one row's work if it is due; what RQ calls."""
     do(table, row_id, due_only=True)
-
 
 
 def follow_bell(redis_url: str) -> None:

@@ -72,9 +72,7 @@ def write_demo_config(instance: Path, port: int, today: date) -> bool:
     end = max(date(2026, 12, 31), today + timedelta(days=38))
     path.write_text(
         MARK
-        + DEMO_CONFIG.format(
-            port=port, sandbox=port + 1, end=end, last=end - timedelta(days=3)
-        )
+        + DEMO_CONFIG.format(port=port, sandbox=port + 1, end=end, last=end - timedelta(days=3))
     )
     return True
 

@@ -168,9 +168,7 @@ def _with_database(uri: str, name: str) -> str:
 
 
 @pytest.fixture
-def new_postgres(
-    postgres_server: str, _postgres_template: str
-) -> Iterator[Callable[[], str]]:
+def new_postgres(postgres_server: str, _postgres_template: str) -> Iterator[Callable[[], str]]:
     """Make empty PostgreSQL databases at the newest schema; dropped afterwards."""
     engine, made = _admin(postgres_server), []
 

@@ -84,7 +84,9 @@ class FakePay(ProcessorPlugin):
             self.pay(processor_ref)
         if processor_ref in self.closed and not self.facts.get(processor_ref):
             return [
-                Fact(FactKind.PAYMENT, processor_ref, FactStatus.ABANDONED, None, None, self.clock())
+                Fact(
+                    FactKind.PAYMENT, processor_ref, FactStatus.ABANDONED, None, None, self.clock()
+                )
             ]
         return list(self.facts.get(processor_ref, ()))
 
@@ -181,7 +183,11 @@ class FakeRegistry(RegistryConnector):
             ReportStatus.CONFIRMED,
             self.clock(),
             registry_ref=f"T-{len(self.entries) + 1}",
-            ranges=[SerialRange(block.series, first, last, f"{block.series}-{first}", f"{block.series}-{last}")],
+            ranges=[
+                SerialRange(
+                    block.series, first, last, f"{block.series}-{first}", f"{block.series}-{last}"
+                )
+            ],
             completed_at=self.clock(),
         )
         entry = _Entry(request, report)

@@ -157,9 +157,7 @@ def judge(*, due: Money, payee: str, facts: Iterable[Fact]) -> Verdict:
     if status is not PaymentStatus.SUCCEEDED:
         return Verdict.NOTHING_YET
     paid = [
-        each
-        for each in known
-        if each.kind is FactKind.PAYMENT and each.status is FactStatus.DONE
+        each for each in known if each.kind is FactKind.PAYMENT and each.status is FactStatus.DONE
     ]
     if any(each.payee != payee for each in paid):
         return Verdict.WRONG_PAYEE

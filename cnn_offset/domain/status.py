@@ -110,9 +110,7 @@ ORDER_MOVES: Final[Moves[OrderStatus]] = {
 }
 # What facts can still bring about (domain/payment.py, derive): news may come in any
 # order, so every status can be reached from every other that has heard less.
-_NEWS = frozenset(
-    {P.PROCESSING, P.SUCCEEDED, P.FAILED, P.IN_REVIEW, P.REFUNDED, P.DISPUTED}
-)
+_NEWS = frozenset({P.PROCESSING, P.SUCCEEDED, P.FAILED, P.IN_REVIEW, P.REFUNDED, P.DISPUTED})
 PAYMENT_MOVES: Final[Moves[PaymentStatus]] = {
     P.CREATED: _NEWS | {P.AWAITING_PAYER, P.ABANDONED},
     P.AWAITING_PAYER: _NEWS | {P.ABANDONED},

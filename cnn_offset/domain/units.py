@@ -49,19 +49,11 @@ class SerialRange:
 
     def overlaps(self, other: SerialRange) -> bool:
         """Whether some unit lies in both."""
-        return (
-            self.series == other.series
-            and self.first <= other.last
-            and other.first <= self.last
-        )
+        return self.series == other.series and self.first <= other.last and other.first <= self.last
 
     def lies_in(self, other: SerialRange) -> bool:
         """Whether every unit of this range lies in ``other``."""
-        return (
-            self.series == other.series
-            and other.first <= self.first
-            and self.last <= other.last
-        )
+        return self.series == other.series and other.first <= self.first and self.last <= other.last
 
     def __str__(self) -> str:
         if self.first == self.last:

@@ -104,4 +104,3 @@ def due_index(table: str) -> Index:
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     )
-

@@ -138,9 +138,7 @@ class Order(WorkMixin, Model):
 
     checkout: Mapped[Checkout] = relationship(back_populates="orders")
     provider: Mapped[Provider] = relationship()
-    lines: Mapped[list[OrderLine]] = relationship(
-        back_populates="order", order_by="OrderLine.id"
-    )
+    lines: Mapped[list[OrderLine]] = relationship(back_populates="order", order_by="OrderLine.id")
 
     @property
     def total(self) -> Money:

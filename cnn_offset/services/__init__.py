@@ -26,7 +26,8 @@ def announce(session: Session, table: str, row_id: int, due_at: datetime) -> Non
 
 class ServiceError(Exception):
     """Something a person can put right. ``message`` is an English message id, with
-    ``values`` for its placeholders; the page shows it in the reader's language."""
+    ``values`` for its placeholders; the page shows it in the reader's language.
+    """
 
     def __init__(self, message: str, **values: object) -> None:
         super().__init__(message % values if values else message)

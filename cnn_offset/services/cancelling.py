@@ -111,9 +111,7 @@ def pursue(
         return record(session, row, report, connector, now=clock())
 
 
-def _may_send(
-    row: Cancellation, connector: RegistryConnector, known: CancellationReport
-) -> bool:
+def _may_send(row: Cancellation, connector: RegistryConnector, known: CancellationReport) -> bool:
     if row.sends == 0:
         return True
     if connector.deduplicates:
@@ -236,8 +234,12 @@ def _refused(
 def _review(session: Session, row: Cancellation, why: str, *, now: datetime) -> None:
     order = session.get_one(Order, row.order_id)
     if order.status is OrderStatus.PAID and move(
-        session, order, OrderStatus.IN_REVIEW, actor=row.registry_id,
-        why=f"cancellation {row.key}: {why}", now=now,
+        session,
+        order,
+        OrderStatus.IN_REVIEW,
+        actor=row.registry_id,
+        why=f"cancellation {row.key}: {why}",
+        now=now,
     ):
         tell_purchaser(session, "order_in_review", order, now=now)
 

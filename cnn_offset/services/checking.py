@@ -119,7 +119,10 @@ def _orders(session: Session) -> Iterator[str]:
     ):
         yield f"order {code}: paid by {n} payments"
     units = (
-        select(CancelledRange.cancellation_id, func.sum(CancelledRange.last - CancelledRange.first + 1).label("n"))
+        select(
+            CancelledRange.cancellation_id,
+            func.sum(CancelledRange.last - CancelledRange.first + 1).label("n"),
+        )
         .group_by(CancelledRange.cancellation_id)
         .subquery()
     )
@@ -200,10 +203,15 @@ def _payments(session: Session) -> Iterator[str]:
         verdict = judge(due=payment.due, payee=payment.payee_account, facts=facts)
         if verdict is not payment.verdict:
             yield f"payment {payment.key}: judged {payment.verdict}, its facts say {verdict}"
-        if payment.paid_order and payment.order.status in _PAID and payment.status not in (
-            PaymentStatus.SUCCEEDED,
-            PaymentStatus.DISPUTED,
-            PaymentStatus.REFUNDED,
+        if (
+            payment.paid_order
+            and payment.order.status in _PAID
+            and payment.status
+            not in (
+                PaymentStatus.SUCCEEDED,
+                PaymentStatus.DISPUTED,
+                PaymentStatus.REFUNDED,
+            )
         ):
             yield f"payment {payment.key}: paid order {payment.order.code} but is {payment.status}"
         if verdict is Verdict.EXACT and payment.order.status in (

@@ -250,9 +250,7 @@ def save_details(
 
 def lapse_checkout(session: Session, checkout_id: int, *, now: datetime) -> datetime | None:
     """Release the units of a checkout whose time is over; else say when to look again."""
-    checkout = session.get_one(
-        Checkout, checkout_id, populate_existing=True, with_for_update=True
-    )
+    checkout = session.get_one(Checkout, checkout_id, populate_existing=True, with_for_update=True)
     if checkout.status is not CheckoutStatus.OPEN:
         return None
     if checkout.due_at and checkout.due_at > now and checkout.due_at != checkout.lease_until:

@@ -16,6 +16,7 @@ from cnn_offset.models import Message, Order
 from cnn_offset.services import Begin, announce
 from cnn_offset.services.moves import move
 
+
 def _insert(kind: Any) -> Any:
     table = Message.__table__
     return kind(table).on_conflict_do_nothing(index_elements=["dedup"]).returning(table.c.id)

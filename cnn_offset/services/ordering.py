@@ -193,7 +193,10 @@ def remind(session: Session, order_id: int, *, now: datetime) -> datetime:
         latest = order.placed_at + wait * following[0].numerator / following[0].denominator
         if now < latest:
             tell_purchaser(
-                session, "payment_reminder", order, now=now,
+                session,
+                "payment_reminder",
+                order,
+                now=now,
                 dedup=f"payment_reminder:{order.id}:{number}",
             )
     return order.pay_by
@@ -215,8 +218,13 @@ def keep_open(
     order = lock_order(session, order.id)
     if extend(order, now + timedelta(days=days), registry_dates=registry_dates, now=now):
         note(
-            session, order, old="", new="kept open", actor=actor,
-            why=f"until {order.pay_by:%Y-%m-%d}", now=now,
+            session,
+            order,
+            old="",
+            new="kept open",
+            actor=actor,
+            why=f"until {order.pay_by:%Y-%m-%d}",
+            now=now,
         )
 
 

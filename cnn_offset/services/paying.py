@@ -140,17 +140,23 @@ def open_payment(
             if payment.processor_ref:
                 # Two asked at once; the refusal of one says nothing of the other.
                 return
-            refused = Fact(FactKind.PAYMENT, "start", FactStatus.FAILED, None, None, now, str(error))
+            refused = Fact(
+                FactKind.PAYMENT, "start", FactStatus.FAILED, None, None, now, str(error)
+            )
             add_facts(session, payment, [refused], actor=payment.method_id, now=now)
             conclude(session, payment, now=now)
         raise MethodFailedError(
-            N_("The payment could not be opened: the provider's account does not take it now. "
-               "Please choose another method or try again later.")
+            N_(
+                "The payment could not be opened: the provider's account does not take it now. "
+                "Please choose another method or try again later."
+            )
         ) from error
     except PluginError as error:
         raise MethodFailedError(
-            N_("The payment service does not answer. Nothing was charged. "
-               "Please try again in a few minutes or choose another method.")
+            N_(
+                "The payment service does not answer. Nothing was charged. "
+                "Please try again in a few minutes or choose another method."
+            )
         ) from error
     with begin() as session:
         payment = session.get_one(Payment, payment_id)
@@ -186,8 +192,12 @@ def record_start(
         )
     if payment.status is PaymentStatus.CREATED:
         move(
-            session, payment, PaymentStatus.AWAITING_PAYER, actor=payment.method_id,
-            why="opened", now=now,
+            session,
+            payment,
+            PaymentStatus.AWAITING_PAYER,
+            actor=payment.method_id,
+            why="opened",
+            now=now,
         )
 
 
@@ -332,9 +342,7 @@ def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
     facts = [each.value for each in payment.facts]
     status = derive(facts)
     if status is not None:
-        move(
-            session, payment, status, actor=payment.method_id, why=_reason(facts), now=now
-        )
+        move(session, payment, status, actor=payment.method_id, why=_reason(facts), now=now)
     payment.verdict = judge(due=payment.due, payee=payment.payee_account, facts=facts)
     settle(session, payment, now=now)
 
@@ -355,7 +363,10 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
     if order.status in (OrderStatus.PLACED, OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
         held = order.status is OrderStatus.PLACED
         if move(
-            session, order, OrderStatus.IN_REVIEW, actor=payment.method_id,
+            session,
+            order,
+            OrderStatus.IN_REVIEW,
+            actor=payment.method_id,
             why=f"payment {payment.key}: {verdict}" + ("" if held else ", units not held"),
             now=now,
         ):
@@ -365,8 +376,12 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
         order.status is OrderStatus.PAID
         and payment.paid_order
         and move(
-            session, order, OrderStatus.IN_REVIEW, actor=payment.method_id,
-            why=f"payment {payment.key}: {verdict}", now=now,
+            session,
+            order,
+            OrderStatus.IN_REVIEW,
+            actor=payment.method_id,
+            why=f"payment {payment.key}: {verdict}",
+            now=now,
         )
     ):
         # Money went back or is disputed before the registry was told everything.
@@ -400,8 +415,12 @@ def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
             )
     except stock.SoldOutError:
         if move(
-            session, order, OrderStatus.IN_REVIEW, actor=payment.method_id,
-            why="paid after it ended, units not held", now=now,
+            session,
+            order,
+            OrderStatus.IN_REVIEW,
+            actor=payment.method_id,
+            why="paid after it ended, units not held",
+            now=now,
         ):
             tell_purchaser(session, "order_in_review", order, now=now)
         return
@@ -451,15 +470,17 @@ def handle_delivery(session: Session, delivery_id: int, *, now: datetime) -> dat
         for payment in payments:
             payment.due_at = now
         move(
-            session, delivery, DeliveryStatus.HANDLED, actor="core", why="payments asked about",
+            session,
+            delivery,
+            DeliveryStatus.HANDLED,
+            actor="core",
+            why="payments asked about",
             now=now,
         )
         return None
     if now - delivery.received_at < timedelta(minutes=10):
         return now + timedelta(seconds=30)
-    move(
-        session, delivery, DeliveryStatus.UNMATCHED, actor="core", why="no such payment", now=now
-    )
+    move(session, delivery, DeliveryStatus.UNMATCHED, actor="core", why="no such payment", now=now)
     return None
 
 

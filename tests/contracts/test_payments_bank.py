@@ -103,7 +103,9 @@ def test_lines_are_grouped_for_reading_and_say_who_pays_charges() -> None:
 def test_every_wrong_digit_of_an_iban_is_seen(at: int, digit: str) -> None:
     right = "DE89370400440532013000"
     wrong = right[:at] + digit + right[at + 1 :]
-    complaints = BankTransfer(BankTransferSettings()).check_account(BankWorld.payee | {"account": wrong})
+    complaints = BankTransfer(BankTransferSettings()).check_account(
+        BankWorld.payee | {"account": wrong}
+    )
     assert bool(complaints) == (wrong != right)
 
 

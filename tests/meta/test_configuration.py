@@ -71,7 +71,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("PAYMENTS = [")
-    with pytest.raises(ConfigError, match="config.toml"):
+    with pytest.raises(ConfigError, match=r"config\.toml"):
         create_app(instance_path=str(tmp_path))
 
 

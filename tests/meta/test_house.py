@@ -71,10 +71,26 @@ def test_the_domain_is_pure() -> None:
 @pytest.mark.parametrize(
     ("pattern", "folders", "why"),
     [
-        (r"\.commit\(\)", ("domain", "models", "services", "plugins", "blueprints"), "one owner of the commit"),
-        (r"\.status *= *[A-Za-z]", ("models", "services", "blueprints"), "only move writes a status"),
-        (r"datetime\.(now|utcnow)\(|time\.time\(|date\.today\(", ("domain", "models", "services", "plugins", "blueprints"), "the clock is passed in"),
-        (r"\bfloat\(", ("domain", "models", "services", "plugins"), "no float near money and units"),
+        (
+            r"\.commit\(\)",
+            ("domain", "models", "services", "plugins", "blueprints"),
+            "one owner of the commit",
+        ),
+        (
+            r"\.status *= *[A-Za-z]",
+            ("models", "services", "blueprints"),
+            "only move writes a status",
+        ),
+        (
+            r"datetime\.(now|utcnow)\(|time\.time\(|date\.today\(",
+            ("domain", "models", "services", "plugins", "blueprints"),
+            "the clock is passed in",
+        ),
+        (
+            r"\bfloat\(",
+            ("domain", "models", "services", "plugins"),
+            "no float near money and units",
+        ),
         (r"TODO|FIXME|XXX|NotImplementedError", ("",), "nothing half done"),
         (r"\|\s*safe\b|Markup\(", ("blueprints", "templates"), "escaped everywhere"),
     ],

@@ -144,9 +144,7 @@ class Shop:
         for _ in range(rounds):
             for table in ("payment", "cancellation", "webhook_delivery", "order", "checkout"):
                 kind, _work = jobs.WORK[table]
-                ids = db.session.scalars(
-                    select(kind.id).where(kind.due_at <= self.clock())
-                ).all()
+                ids = db.session.scalars(select(kind.id).where(kind.due_at <= self.clock())).all()
                 for row_id in ids:
                     jobs.do(table, row_id, due_only=True)
             self.clock.tick(minutes=minutes)
@@ -163,7 +161,9 @@ def shop(any_app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Itera
         offer_id = make_shop("paypal", "bank_transfer").id
 
         def serials(block_ref: str) -> SerialRange:
-            return db.session.scalars(select(Block).where(Block.block_ref == block_ref)).one().issued
+            return (
+                db.session.scalars(select(Block).where(Block.block_ref == block_ref)).one().issued
+            )
 
         pay, registry = FakePay(clock), FakeRegistry(clock, serials)
         here = any_app.extensions["cnn_offset"]

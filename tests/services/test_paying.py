@@ -248,9 +248,7 @@ def test_a_webhook_only_rings(shop: Shop) -> None:
     ref = shop.payment(payment_id).processor_ref
     for _ in range(2):  # replayed: kept once
         with unit_of_work() as session:
-            paying.store_delivery(
-                session, "paypal", Notice("E1", [ref]), "paid!", now=shop.clock()
-            )
+            paying.store_delivery(session, "paypal", Notice("E1", [ref]), "paid!", now=shop.clock())
     shop.work(rounds=1)
     assert shop.status(order_id) is OrderStatus.PLACED
     shop.pay.pay(ref)

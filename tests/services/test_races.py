@@ -92,9 +92,7 @@ def test_lines_confirmed_at_once_fulfil_their_order(
     order_id = shop.order_of({shop.offer_id: 2, second: 3})
     shop.money(shop.open(order_id))
     monkeypatch.setattr(cancelling.stock, "use", meet_and_use)
-    ids = db.session.scalars(
-        select(Cancellation.id).where(Cancellation.order_id == order_id)
-    ).all()
+    ids = db.session.scalars(select(Cancellation.id).where(Cancellation.order_id == order_id)).all()
     at_once(shop, *[lambda row=row: jobs.do("cancellation", row) for row in ids])
     assert shop.status(order_id) is OrderStatus.FULFILLED
     assert list(db.session.scalars(select(Attestation.sequence))) == [1]
@@ -125,9 +123,7 @@ def test_the_same_money_marked_twice_at_once(shop: Shop) -> None:
 def test_one_webhook_delivered_many_times_at_once(shop: Shop) -> None:
     def deliver() -> None:
         with unit_of_work() as session:
-            paying.store_delivery(
-                session, "paypal", Notice("E1", ["R-1"]), "", now=shop.clock()
-            )
+            paying.store_delivery(session, "paypal", Notice("E1", ["R-1"]), "", now=shop.clock())
 
     assert at_once(shop, *[deliver] * 6) == [None] * 6
 

@@ -82,9 +82,12 @@ class Site:
         with (self.folder / "worker.log").open("ab") as log:
             self.workers.append(
                 subprocess.Popen(
-                    [COMMAND, "worker"], cwd=self.folder, stdout=log, stderr=log,
+                    [COMMAND, "worker"],
+                    cwd=self.folder,
+                    stdout=log,
+                    stderr=log,
                     start_new_session=True,
-                )  # fmt: skip
+                )
             )
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
@@ -103,9 +106,11 @@ def sandbox_url(tmp_path: Path) -> Iterator[str]:
     port = free_port()
     (tmp_path / "instance").mkdir(exist_ok=True)
     process = subprocess.Popen(
-        [COMMAND, "sandbox", "--port", str(port)], cwd=tmp_path,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [COMMAND, "sandbox", "--port", str(port)],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     url = f"http://127.0.0.1:{port}"
     running.wait_for(url + "/")
     yield url
@@ -130,13 +135,19 @@ def place_orders(sandbox_url: str) -> None:
         f"{sandbox_url}/control/registries/cdm/blocks",
         json=[
             {
-                "account": "ACC-1", "activity": "7001", "unit_type": "cer", "party": "KE",
-                "first": 1000, "quantity": 10 * ORDERS, "monitoring_start": "2014-01-01",
-                "monitoring_end": "2014-12-31", "commitment_period": 2,
+                "account": "ACC-1",
+                "activity": "7001",
+                "unit_type": "cer",
+                "party": "KE",
+                "first": 1000,
+                "quantity": 10 * ORDERS,
+                "monitoring_start": "2014-01-01",
+                "monitoring_end": "2014-12-31",
+                "commitment_period": 2,
             }
         ],
         timeout=10,
-    )  # fmt: skip
+    )
     answer.raise_for_status()
     provider: Provider = make_provider()
     make_payout(provider, "bank_transfer")
@@ -146,9 +157,13 @@ def place_orders(sandbox_url: str) -> None:
     for report in here.registries["cdm"].list_blocks("ACC-1"):
         with unit_of_work() as session:
             holdings.mirror_block(
-                session, report, registry_id="cdm", provider=provider,
-                activities={"7001": activity}, now=here.clock(),
-            )  # fmt: skip
+                session,
+                report,
+                registry_id="cdm",
+                provider=provider,
+                activities={"7001": activity},
+                now=here.clock(),
+            )
     with unit_of_work() as session:
         from cnn_offset.models import Block
 
@@ -161,28 +176,41 @@ def place_one(offer_id: int, n: int) -> None:
     here, dates = platform(), {"cdm": RegistryDates()}
     with unit_of_work() as session:
         checkout = checking_out.start_checkout(
-            session, {offer_id: QUANTITY}, locale="en", user_id=None, registry_dates=dates,
-            hold_for=timedelta(minutes=30), now=here.clock(),
-        )  # fmt: skip
+            session,
+            {offer_id: QUANTITY},
+            locale="en",
+            user_id=None,
+            registry_dates=dates,
+            hold_for=timedelta(minutes=30),
+            now=here.clock(),
+        )
         checkout_id = checkout.id
     with unit_of_work() as session:
         checkout = session.get_one(Checkout, checkout_id)
         offer = checkout.lines[0].offer
         order = ordering.place_orders(
-            session, checkout, DETAILS, {(offer.provider_id, "USD"): "bank_transfer"},
-            plugins=here.payments, registry_dates=dates, now=here.clock(),
-        )[0]  # fmt: skip
-        payment_id = paying.prepare_payment(
-            session, order, "bank_transfer", now=here.clock()
-        ).id
+            session,
+            checkout,
+            DETAILS,
+            {(offer.provider_id, "USD"): "bank_transfer"},
+            plugins=here.payments,
+            registry_dates=dates,
+            now=here.clock(),
+        )[0]
+        payment_id = paying.prepare_payment(session, order, "bank_transfer", now=here.clock()).id
         order_id = order.id
     start_payment(here, payment_id)
     with unit_of_work() as session:
         order = session.get_one(Order, order_id)
         paying.record_bank_money(
-            session, order, amount=Money(order.total_minor, "USD"), bank_ref=f"B{n}",
-            received_on=date.today(), actor="test", now=here.clock(),
-        )  # fmt: skip
+            session,
+            order,
+            amount=Money(order.total_minor, "USD"),
+            bank_ref=f"B{n}",
+            received_on=date.today(),
+            actor="test",
+            now=here.clock(),
+        )
 
 
 def unfinished() -> int:
@@ -242,9 +270,12 @@ def _cancellation() -> Any:
         pytest.param("sqlite", True, False, id="sqlite, deduplicating registry, lost answers"),
         pytest.param("sqlite", False, True, id="sqlite, ask-only registry, workers killed"),
         pytest.param(
-            "postgres", True, True, id="postgres and redis, workers killed",
+            "postgres",
+            True,
+            True,
+            id="postgres and redis, workers killed",
             marks=[pytest.mark.postgres, pytest.mark.redis],
-        ),  # fmt: skip
+        ),
     ],
 )
 def test_two_hundred_orders(
@@ -272,11 +303,15 @@ def test_two_hundred_orders(
         requests.post(
             f"{sandbox_url}/faults",
             json={
-                "target": "cdm", "kind": "timeout_after", "probability": 0.15,
-                "milliseconds": 500, "seed": 7, "only": "POST",
+                "target": "cdm",
+                "kind": "timeout_after",
+                "probability": 0.15,
+                "milliseconds": 500,
+                "seed": 7,
+                "only": "POST",
             },
             timeout=10,
-        ).raise_for_status()  # fmt: skip
+        ).raise_for_status()
         killed = fire(site, kills=kills, seed=11)
         assert not kills or killed >= 5
         assert check_all(db.session, platform().files) == []
