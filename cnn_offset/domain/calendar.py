@@ -21,6 +21,10 @@ def add_working_days(start: datetime, days: int) -> datetime:
     return moment
 
 
+CANCELLING = timedelta(days=1)
+"""What an order paid on its last day has left for its units to be cancelled."""
+
+
 class RegistryPhase(StrEnum):
     """What a registry still does at a moment."""
 
@@ -80,5 +84,10 @@ class RegistryDates:
         )
 
     def latest_due(self, wanted: datetime) -> datetime:
-        """Return ``wanted``, or the last cancellation if that is earlier."""
-        return min(wanted, self.last_cancellation) if self.last_cancellation else wanted
+        """Return ``wanted``, or if that is earlier a day before the last cancellation.
+
+        Money that is confirmed in the last moment must still be cancelled in time.
+        """
+        if self.last_cancellation is None:
+            return wanted
+        return min(wanted, self.last_cancellation - CANCELLING)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from cnn_offset import jobs
-from cnn_offset.domain.calendar import RegistryDates
+from cnn_offset.domain.calendar import CANCELLING, RegistryDates
 from cnn_offset.domain.status import CheckoutStatus, OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Checkout, Event, Message, Order
@@ -147,7 +147,7 @@ def test_the_last_day_to_pay_is_never_after_the_last_cancellation(shop: Shop) ->
             registry_dates={"cdm": RegistryDates(last_cancellation=end)},
             now=shop.clock(),
         )
-        assert order.pay_by == end
+        assert order.pay_by == end - CANCELLING
     assert len(mails("bank_order_placed")) == 1
 
 

@@ -136,7 +136,8 @@ def test_nothing_is_allowed_after_the_end() -> None:
         assert not DATES.allows_method(FIRST + timedelta(days=days), timedelta(0))
 
 
-def test_nothing_is_due_after_the_last_cancellation() -> None:
+def test_what_is_due_leaves_a_day_to_cancel() -> None:
     last = FIRST + timedelta(days=20)
-    assert DATES.latest_due(last + timedelta(days=1)) == last
-    assert DATES.latest_due(last - timedelta(days=1)) == last - timedelta(days=1)
+    assert DATES.latest_due(last + timedelta(days=1)) == last - timedelta(days=1)
+    assert DATES.latest_due(last) == last - timedelta(days=1)
+    assert DATES.latest_due(last - timedelta(days=2)) == last - timedelta(days=2)
