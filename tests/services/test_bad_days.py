@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,6 @@ from flask import Flask
 from sqlalchemy import select
 
 from cnn_offset import jobs
-from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import FactKind, FactStatus, Verdict
 from cnn_offset.domain.status import CancellationStatus, OrderStatus, PaymentStatus
@@ -20,7 +18,7 @@ from cnn_offset.plugins.errors import OutcomeUnknownError, RefusedError, Unavail
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.services import ServiceError, cancelling, ordering, paying, selling
 from cnn_offset.services.attention import attention
-from tests.services.conftest import DATES, DETAILS, Shop
+from tests.services.conftest import Shop
 
 C = CancellationStatus
 USD = "USD"
@@ -464,23 +462,3 @@ def test_after_a_restored_backup_nothing_is_cancelled_again(shop: Shop) -> None:
     assert shop.status(order_id) is OrderStatus.FULFILLED
     assert shop.registry.sent == []
     assert shop.registry.units() == 10
-
-
-def test_an_order_is_never_due_after_its_registry_closes(
-    make_app: Callable[..., Flask], shop: Shop
-) -> None:
-    checkout_id = shop.checkout(10)
-    last = shop.clock() + timedelta(days=20)
-    with unit_of_work() as session:
-        checkout = session.get_one(jobs.Checkout, checkout_id)
-        offer = checkout.lines[0].offer
-        (order,) = ordering.place_orders(
-            session,
-            checkout,
-            DETAILS,
-            {(offer.provider_id, USD): "bank_transfer"},
-            plugins=jobs.platform().payments,
-            registry_dates={**DATES, "cdm": RegistryDates(last_cancellation=last)},
-            now=shop.clock(),
-        )
-        assert order.pay_by == last
