@@ -490,6 +490,15 @@ def test_several_providers_become_several_orders_and_a_plan(mall: Mall, visitor:
     assert len(mall.orders()) == 2
 
 
+def test_the_plan_counts_what_is_left_to_pay(mall: Mall, visitor: Visitor) -> None:
+    plan = path_of(visitor.buy(mall, mall.sun, mall.wind))
+    sun, wind = mall.orders()
+    visitor.post(f"/en/orders/{sun.token}/withdraw")
+    assert "1 payment is to be made." in text_of(visitor.get(plan))
+    visitor.post(f"/en/orders/{wind.token}/withdraw")
+    assert "No payment is to be made any more." in text_of(visitor.get(plan))
+
+
 def test_withdrawn_offers_do_not_stop_who_is_checking_out(mall: Mall, visitor: Visitor) -> None:
     base = visitor.fill(mall, mall.sun)
     mall.change(Offer, mall.sun, status=OfferStatus.CLOSED, price_minor=999)
