@@ -14,6 +14,7 @@ from cnn_offset.attestations import public_url
 from cnn_offset.domain.status import AttestationStatus
 from cnn_offset.i18n import day_text, language, localised, moment_text, money_text, number
 from cnn_offset.models import Attestation, Message, Order, Payment
+from cnn_offset.services import selling
 
 MOST_LINKS: Final = 50
 """Orders listed in one mail of lost links, newest first."""
@@ -101,8 +102,8 @@ def _order_placed(session: Session, message: Message) -> Letter:
         [
             gettext(
                 "Thank you. You ordered the voluntary cancellation of %(units)s. "
-                "Once they are paid, the registry cancels them for ever and you receive a "
-                "signed attestation.",
+                "Once the order is paid, the registry makes the cancellation, which is final, "
+                "and you receive a signed attestation.",
                 units=_units(order),
             ),
             gettext(
@@ -308,6 +309,13 @@ def _bank_order_placed(session: Session, message: Message) -> Letter:
                 amount=_total(order),
             ),
             gettext(
+                "Within two working days, please send your bank details to the purchaser, "
+                "%(email)s, and mark the order as in progress. When the money is on your "
+                "account, mark it as paid: the units are then cancelled at once.",
+                email=order.email,
+            )
+            if selling.sends_own_details(selling.account_of(session, order))
+            else gettext(
                 "Within two working days, please mark the order as in progress. When the money "
                 "is on your account, mark it as paid: the units are then cancelled at once."
             ),

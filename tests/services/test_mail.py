@@ -158,6 +158,28 @@ def test_bank_instructions_carry_reference_and_account(app: Flask) -> None:
         assert "\nAll charges are to be paid by you (OUR)" in text
 
 
+@pytest.mark.parametrize("own", ["yes", ""])
+def test_who_sends_bank_details_is_told_to(app: Flask, own: str) -> None:
+    with app.app_context():
+        order = make_order(method_id="bank_transfer")
+        db.session.add(
+            Payment(
+                order_id=order.id,
+                key="p-1",
+                method_id="bank_transfer",
+                payee={"sends_own_details": own},
+                payee_account="",
+                amount_minor=2500,
+                currency="USD",
+                instructions=[["Payment reference", "RF18 0000"]],
+                created_at=NOW,
+            )
+        )
+        db.session.commit()
+        text, _ = parts(mail.render(db.session(), queue("bank_order_placed", order)))
+        assert (f"send your bank details to the purchaser, {order.email}" in text) == bool(own)
+
+
 def test_lost_links_list_only_that_address(app: Flask) -> None:
     with app.app_context():
         mine = [make_order(email="me@example.org") for _ in range(2)]
