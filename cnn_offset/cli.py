@@ -266,10 +266,10 @@ def orders() -> None:
 def orders_in_progress(code: str) -> None:
     """Mark a bank order as being dealt with."""
     from cnn_offset.extensions import platform, unit_of_work
-    from cnn_offset.services import paying
+    from cnn_offset.services import selling
 
     with unit_of_work() as session:
-        paying.mark_in_progress(
+        selling.mark_in_progress(
             session, _order(session, code), actor=_person(), now=platform().clock()
         )
     click.echo("Marked.")
@@ -286,11 +286,11 @@ def orders_paid(code: str, amount: str, currency: str, bank_ref: str, received_o
     """Record money that arrived for a bank order, such as ``paid ABC 12.50 USD``."""
     from cnn_offset.domain.money import Money
     from cnn_offset.extensions import platform, unit_of_work
-    from cnn_offset.services import NotFoundError, ServiceError, paying
+    from cnn_offset.services import NotFoundError, ServiceError, selling
 
     try:
         with unit_of_work() as session:
-            verdict = paying.record_bank_money(
+            verdict = selling.record_bank_money(
                 session,
                 _order(session, code),
                 amount=Money.parse(amount, currency),

@@ -41,6 +41,7 @@ from cnn_offset.services import (
     attesting,
     cancelling,
     checking_out,
+    deliveries,
     mailing,
     ordering,
     paying,
@@ -158,7 +159,7 @@ def _send(here: Platform, row_id: int) -> datetime | None:
 
 def _handle_delivery(here: Platform, row_id: int) -> datetime | None:
     with unit_of_work() as session:
-        return paying.handle_delivery(session, row_id, now=here.clock())
+        return deliveries.handle_delivery(session, row_id, now=here.clock())
 
 
 WORK: Mapping[str, tuple[Any, Work]] = {

@@ -5,20 +5,18 @@ Return page, webhook and sweep all end in :func:`reconcile`, so they cannot disa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import RegistryDates
-from cnn_offset.domain.money import Money
-from cnn_offset.domain.payment import Fact, FactKind, FactStatus, Verdict, derive, judge
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus
 from cnn_offset.domain.reference import creditor_reference
-from cnn_offset.domain.status import LIVE, DeliveryStatus, OrderStatus, PaymentStatus
+from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Order, Payment, PaymentFact, PayoutMethod, WebhookDelivery
+from cnn_offset.models import Order, Payment, PayoutMethod
 from cnn_offset.plugins.errors import (
     PayeeNotReadyError,
     PluginError,
@@ -28,16 +26,14 @@ from cnn_offset.plugins.errors import (
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import (
     Instructions,
-    Notice,
     PaymentPlugin,
     PaymentRequest,
     ProcessorPlugin,
     Redirect,
 )
-from cnn_offset.services import Begin, NotFoundError, ServiceError, ordering, selling, stock
-from cnn_offset.services.cancelling import queue_cancellations
-from cnn_offset.services.mailing import tell_provider, tell_purchaser
-from cnn_offset.services.moves import lock_order, move, note
+from cnn_offset.services import Begin, ServiceError, ordering, settling
+from cnn_offset.services.mailing import tell_purchaser
+from cnn_offset.services.moves import lock_order, move
 
 
 class MethodFailedError(ServiceError):
@@ -143,8 +139,8 @@ def open_payment(
             refused = Fact(
                 FactKind.PAYMENT, "start", FactStatus.FAILED, None, None, now, str(error)
             )
-            add_facts(session, payment, [refused], actor=payment.method_id, now=now)
-            conclude(session, payment, now=now)
+            settling.add_facts(session, payment, [refused], actor=payment.method_id, now=now)
+            settling.conclude(session, payment, now=now)
         raise MethodFailedError(
             N_(
                 "The payment could not be opened: the provider's account does not take it now. "
@@ -232,8 +228,8 @@ def reconcile(
         facts = plugin.abandon(payee, ref, key=key)
     with begin() as session:
         payment = session.get_one(Payment, payment_id)
-        add_facts(session, payment, facts, actor=payment.method_id, now=now)
-        conclude(session, payment, now=now)
+        settling.add_facts(session, payment, facts, actor=payment.method_id, now=now)
+        settling.conclude(session, payment, now=now)
         return next_look(payment, now=now)
 
 
@@ -277,8 +273,8 @@ def close_payment(
         facts = [Fact(FactKind.PAYMENT, "closed", FactStatus.ABANDONED, None, None, now)]
     with begin() as session:
         payment = session.get_one(Payment, payment_id)
-        add_facts(session, payment, facts, actor=payment.method_id, now=now)
-        conclude(session, payment, now=now)
+        settling.add_facts(session, payment, facts, actor=payment.method_id, now=now)
+        settling.conclude(session, payment, now=now)
         return payment.status in (PaymentStatus.ABANDONED, PaymentStatus.FAILED)
 
 
@@ -298,244 +294,3 @@ def next_look(payment: Payment, *, now: datetime) -> datetime | None:
     ):
         return now + timedelta(hours=4)
     return None
-
-
-def add_facts(
-    session: Session, payment: Payment, facts: Iterable[Fact], *, actor: str, now: datetime
-) -> None:
-    """Keep what is new in ``facts``; what is known already is left out."""
-    # Whoever adds facts concludes from all of them: nobody else may add any meanwhile.
-    lock_order(session, payment.order_id)
-    session.expire(payment, ["facts"])
-    known = {
-        (each.kind, each.ref, each.status, each.amount_minor, each.currency)
-        for each in payment.facts
-    }
-    for fact in facts:
-        minor = fact.amount.minor if fact.amount else 0
-        currency = fact.amount.currency if fact.amount else ""
-        if (fact.kind, fact.ref, fact.status, minor, currency) in known:
-            continue
-        known.add((fact.kind, fact.ref, fact.status, minor, currency))
-        payment.facts.append(
-            PaymentFact(
-                kind=fact.kind,
-                ref=fact.ref,
-                status=fact.status,
-                amount_minor=minor,
-                currency=currency,
-                payee=fact.payee,
-                at=fact.at,
-                reason=fact.reason,
-                actor=actor,
-                recorded_at=now,
-            )
-        )
-    session.flush()
-
-
-def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
-    """Draw status and verdict from the payment's facts, and move the order if need be.
-
-    The caller has just added facts, so it holds the order's lock.
-    """
-    facts = [each.value for each in payment.facts]
-    status = derive(facts)
-    if status is not None:
-        move(session, payment, status, actor=payment.method_id, why=_reason(facts), now=now)
-    payment.verdict = judge(due=payment.due, payee=payment.payee_account, facts=facts)
-    settle(session, payment, now=now)
-
-
-def settle(session: Session, payment: Payment, *, now: datetime) -> None:
-    """Let the order follow its payment: paid if exact, to a person if anything is odd."""
-    order, verdict = payment.order, payment.verdict
-    if verdict in (Verdict.NOTHING_YET, Verdict.FAILED):
-        return
-    if verdict is Verdict.EXACT:
-        waiting = order.status is OrderStatus.IN_REVIEW and order.paid_at is None
-        if order.status is OrderStatus.PLACED or (waiting and order.holds_units):
-            _pay(session, payment, actor=payment.method_id, why="paid exactly", now=now)
-        elif order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
-            _pay_late(session, payment, now=now)
-        # Paid once already: the surplus shows on the attention list (paid_order is False).
-        return
-    if order.status in (OrderStatus.PLACED, OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
-        held = order.status is OrderStatus.PLACED
-        if move(
-            session,
-            order,
-            OrderStatus.IN_REVIEW,
-            actor=payment.method_id,
-            why=f"payment {payment.key}: {verdict}" + ("" if held else ", units not held"),
-            now=now,
-        ):
-            order.due_at = None
-            tell_purchaser(session, "order_in_review", order, now=now)
-    elif (
-        order.status is OrderStatus.PAID
-        and payment.paid_order
-        and move(
-            session,
-            order,
-            OrderStatus.IN_REVIEW,
-            actor=payment.method_id,
-            why=f"payment {payment.key}: {verdict}",
-            now=now,
-        )
-    ):
-        # Money went back or is disputed before the registry was told everything.
-        tell_purchaser(session, "order_in_review", order, now=now)
-
-
-def _pay(session: Session, payment: Payment, *, actor: str, why: str, now: datetime) -> None:
-    order = payment.order
-    if move(session, order, OrderStatus.PAID, actor=actor, why=why, now=now):
-        payment.paid_order = True
-        order.paid_at = now
-        order.due_at = None
-        queue_cancellations(session, order, now=now)
-        for other in session.scalars(
-            select(Payment).where(Payment.order_id == order.id, Payment.status.in_(LIVE))
-        ):
-            if other.due_at is not None:
-                # Its door is to be closed at once, before anybody pays a second time.
-                other.due_at = now
-        tell_purchaser(session, "payment_received", order, now=now)
-        tell_provider(session, "order_paid", order, now=now)
-
-
-def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
-    """Money for an order that had ended: take the units again if they are there."""
-    order = payment.order
-    try:
-        with session.begin_nested():
-            stock.hold(
-                session, ((line.offer_id, line.quantity) for line in order.lines), closed_too=True
-            )
-    except stock.SoldOutError:
-        if move(
-            session,
-            order,
-            OrderStatus.IN_REVIEW,
-            actor=payment.method_id,
-            why="paid after it ended, units not held",
-            now=now,
-        ):
-            tell_purchaser(session, "order_in_review", order, now=now)
-        return
-    order.holds_units = True
-    _pay(session, payment, actor=payment.method_id, why="paid late, units still there", now=now)
-
-
-def _reason(facts: list[Fact]) -> str:
-    return next((fact.reason for fact in reversed(facts) if fact.reason), "reported")
-
-
-def store_delivery(
-    session: Session, method_id: str, notice: Notice, body: str, *, now: datetime
-) -> None:
-    """Keep a webhook delivery whose sender was believed. One of the same event adds nothing."""
-    try:
-        with session.begin_nested():
-            session.add(
-                WebhookDelivery(
-                    method_id=method_id,
-                    event_id=notice.event_id,
-                    processor_refs=list(notice.processor_refs),
-                    body=body,
-                    received_at=now,
-                    due_at=now,
-                )
-            )
-    except IntegrityError:
-        # Known already, or just being stored by another process.
-        return
-
-
-def handle_delivery(session: Session, delivery_id: int, *, now: datetime) -> datetime | None:
-    """Have the payments of a delivery asked about. Nothing in its body is believed.
-
-    A payment we do not know yet may be one whose opening is just being recorded, so the
-    delivery waits for it a while. Safe to repeat.
-    """
-    delivery = session.get_one(WebhookDelivery, delivery_id)
-    payments = session.scalars(
-        select(Payment).where(
-            Payment.method_id == delivery.method_id,
-            Payment.processor_ref.in_([ref for ref in delivery.processor_refs if ref]),
-        )
-    ).all()
-    if payments or not delivery.processor_refs:
-        for payment in payments:
-            payment.due_at = now
-        move(
-            session,
-            delivery,
-            DeliveryStatus.HANDLED,
-            actor="core",
-            why="payments asked about",
-            now=now,
-        )
-        return None
-    if now - delivery.received_at < timedelta(minutes=10):
-        return now + timedelta(seconds=30)
-    move(session, delivery, DeliveryStatus.UNMATCHED, actor="core", why="no such payment", now=now)
-    return None
-
-
-def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetime) -> None:
-    """Note that the provider has sent its details or otherwise deals with a bank order."""
-    if order.status is not OrderStatus.PLACED or order.in_progress_at is not None:
-        return
-    order.in_progress_at = now
-    note(session, order, old="", new="in progress", actor=actor, why="by the provider", now=now)
-    tell_purchaser(session, "order_in_progress", order, now=now)
-
-
-def record_bank_money(
-    session: Session,
-    order: Order,
-    *,
-    amount: Money,
-    bank_ref: str,
-    received_on: date,
-    actor: str,
-    now: datetime,
-) -> Verdict:
-    """Record what a provider found on its bank statement, and judge it.
-
-    Args:
-        session: a writing transaction.
-        order: to be paid by bank transfer.
-        amount: what arrived, in the currency it arrived in.
-        bank_ref: the bank's own reference, so that the same entry counts once.
-        received_on: the value date.
-        actor: who says so.
-        now: the moment.
-
-    Raises:
-        ServiceError: the amount is not positive or the date lies ahead.
-        NotFoundError: the order has no bank transfer to record money for.
-
-    """
-    if amount.minor <= 0:
-        raise ServiceError(N_("Please enter the amount that arrived."))
-    if received_on > now.date() + timedelta(days=1):
-        raise ServiceError(N_("The value date lies in the future."))
-    order = lock_order(session, order.id)
-    payment = selling.bank_payment(session, order)
-    if payment is None:
-        raise NotFoundError(order.code)
-    fact = Fact(
-        FactKind.PAYMENT,
-        bank_ref,
-        FactStatus.DONE,
-        amount,
-        payment.payee_account,
-        datetime.combine(received_on, time(), UTC),
-        "seen on the bank statement",
-    )
-    add_facts(session, payment, [fact], actor=actor, now=now)
-    conclude(session, payment, now=now)
-    return payment.verdict

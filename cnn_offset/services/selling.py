@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, or_, select
@@ -12,10 +12,13 @@ from sqlalchemy.orm import Session, selectinload
 
 from cnn_offset.domain.calendar import add_working_days
 from cnn_offset.domain.money import InexactAmountError, Money
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus, Verdict
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Order, OrderLine, Payment, PayoutMethod
-from cnn_offset.services import NotFoundError, ServiceError
+from cnn_offset.services import NotFoundError, ServiceError, settling
+from cnn_offset.services.mailing import tell_purchaser
+from cnn_offset.services.moves import lock_order, note
 
 WORKING_DAYS: Final = 2
 """Within which a provider sends its bank details (the platform's FAQ for providers)."""
@@ -138,3 +141,60 @@ def read_amount(text: str, currency: str, locale: str) -> Money:
     raise ServiceError(
         N_("Please enter an amount such as %(example)s, with no currency sign."), example=example
     )
+
+
+def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetime) -> None:
+    """Note that the provider has sent its details or otherwise deals with a bank order."""
+    if order.status is not OrderStatus.PLACED or order.in_progress_at is not None:
+        return
+    order.in_progress_at = now
+    note(session, order, old="", new="in progress", actor=actor, why="by the provider", now=now)
+    tell_purchaser(session, "order_in_progress", order, now=now)
+
+
+def record_bank_money(
+    session: Session,
+    order: Order,
+    *,
+    amount: Money,
+    bank_ref: str,
+    received_on: date,
+    actor: str,
+    now: datetime,
+) -> Verdict:
+    """Record what a provider found on its bank statement, and judge it.
+
+    Args:
+        session: a writing transaction.
+        order: to be paid by bank transfer.
+        amount: what arrived, in the currency it arrived in.
+        bank_ref: the bank's own reference, so that the same entry counts once.
+        received_on: the value date.
+        actor: who says so.
+        now: the moment.
+
+    Raises:
+        ServiceError: the amount is not positive or the date lies ahead.
+        NotFoundError: the order has no bank transfer to record money for.
+
+    """
+    if amount.minor <= 0:
+        raise ServiceError(N_("Please enter the amount that arrived."))
+    if received_on > now.date() + timedelta(days=1):
+        raise ServiceError(N_("The value date lies in the future."))
+    order = lock_order(session, order.id)
+    payment = bank_payment(session, order)
+    if payment is None:
+        raise NotFoundError(order.code)
+    fact = Fact(
+        FactKind.PAYMENT,
+        bank_ref,
+        FactStatus.DONE,
+        amount,
+        payment.payee_account,
+        datetime.combine(received_on, time(), UTC),
+        "seen on the bank statement",
+    )
+    settling.add_facts(session, payment, [fact], actor=actor, now=now)
+    settling.conclude(session, payment, now=now)
+    return payment.verdict

@@ -20,7 +20,7 @@ from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Block, Cancellation, Checkout, Offer, Order, Payment
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.bank_transfer import BankTransfer
-from cnn_offset.services import checking_out, ordering, paying
+from cnn_offset.services import checking_out, ordering, paying, selling
 from cnn_offset.services.checking import check_all
 from tests.conftest import Clock
 from tests.factories import make_shop
@@ -119,7 +119,7 @@ class Shop:
 
     def bank_money(self, order_id: int, amount: Money, bank_ref: str = "B1") -> Any:
         with unit_of_work() as session:
-            return paying.record_bank_money(
+            return selling.record_bank_money(
                 session,
                 session.get_one(Order, order_id),
                 amount=amount,

@@ -38,7 +38,7 @@ from cnn_offset.models import Block, Cancellation, Order, Payment
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import Notice
-from cnn_offset.services import NotFoundError, ServiceError, paying
+from cnn_offset.services import NotFoundError, ServiceError, deliveries
 from cnn_offset.services.attention import attention
 from tests.conftest import Clock
 from tests.factories import make_shop
@@ -171,7 +171,7 @@ class Life(RuleBasedStateMachine):
     def ring(self, which: int, event: int) -> None:
         ref = self._ref(which)
         with unit_of_work() as session:
-            paying.store_delivery(
+            deliveries.store_delivery(
                 session, "paypal", Notice(f"{event}-{ref}", [ref]), "", now=self.shop.clock()
             )
 

@@ -7,11 +7,12 @@ from sqlalchemy import select
 
 from cnn_offset import jobs
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
-from cnn_offset.domain.status import MessageStatus
+from cnn_offset.domain.status import MessageStatus, OrderStatus, PaymentStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Event, Message, Order, Payment, PayoutMethod, WebhookDelivery
 from cnn_offset.plugins.errors import UnavailableError
-from cnn_offset.services import paying
+from cnn_offset.plugins.payments.base import Notice
+from cnn_offset.services import deliveries, selling
 from cnn_offset.services.attention import Item, attention, look_again
 from cnn_offset.services.moves import move
 from tests.services.conftest import Shop
@@ -82,7 +83,7 @@ def test_money_paid_twice(shop: Shop) -> None:
     order_id = shop.order()
     first = shop.open(order_id)
     with unit_of_work() as session:
-        session.get_one(Payment, first).status = paying.PaymentStatus.FAILED
+        session.get_one(Payment, first).status = PaymentStatus.FAILED
     second = shop.open(order_id)
     shop.money(second)
     shop.money(first)
@@ -114,7 +115,7 @@ def test_too_little_money_and_a_refund_that_is_due(shop: Shop) -> None:
         move(
             session,
             order,
-            paying.OrderStatus.REFUND_DUE,
+            OrderStatus.REFUND_DUE,
             actor="op",
             why="too little",
             now=shop.clock(),
@@ -125,8 +126,8 @@ def test_too_little_money_and_a_refund_that_is_due(shop: Shop) -> None:
 
 def test_webhooks_nobody_knows(shop: Shop) -> None:
     with unit_of_work() as session:
-        paying.store_delivery(
-            session, "paypal", paying.Notice("evt-9", ["R-unknown"]), "{}", now=shop.clock()
+        deliveries.store_delivery(
+            session, "paypal", Notice("evt-9", ["R-unknown"]), "{}", now=shop.clock()
         )
     delivery_id = db.session.scalars(select(WebhookDelivery.id)).one()
     jobs.do("webhook_delivery", delivery_id)
@@ -177,7 +178,7 @@ def test_a_provider_that_does_not_send_its_details(shop: Shop) -> None:
     (item,) = found(shop)
     assert (item.kind, item.order_code) == ("overdue", code(order_id))
     with unit_of_work() as session:
-        paying.mark_in_progress(
+        selling.mark_in_progress(
             session, session.get_one(Order, order_id), actor="staff", now=shop.clock()
         )
     assert kinds(shop) == set()

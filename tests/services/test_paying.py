@@ -15,7 +15,7 @@ from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Cancellation, Message, Order, Payment
 from cnn_offset.plugins.errors import OutcomeUnknownError, PayeeNotReadyError, UnavailableError
 from cnn_offset.plugins.payments.base import Notice
-from cnn_offset.services import ServiceError, paying
+from cnn_offset.services import ServiceError, deliveries, paying
 from tests.services.conftest import Shop
 
 USD = "USD"
@@ -248,19 +248,21 @@ def test_a_webhook_only_rings(shop: Shop) -> None:
     ref = shop.payment(payment_id).processor_ref
     for _ in range(2):  # replayed: kept once
         with unit_of_work() as session:
-            paying.store_delivery(session, "paypal", Notice("E1", [ref]), "paid!", now=shop.clock())
+            deliveries.store_delivery(
+                session, "paypal", Notice("E1", [ref]), "paid!", now=shop.clock()
+            )
     shop.work(rounds=1)
     assert shop.status(order_id) is OrderStatus.PLACED
     shop.pay.pay(ref)
     with unit_of_work() as session:
-        paying.store_delivery(session, "paypal", Notice("E2", [ref]), "", now=shop.clock())
+        deliveries.store_delivery(session, "paypal", Notice("E2", [ref]), "", now=shop.clock())
     shop.work(rounds=2, minutes=0.01)
     assert shop.status(order_id) is OrderStatus.FULFILLED
 
 
 def test_a_webhook_of_a_stranger_is_kept_for_people(shop: Shop) -> None:
     with unit_of_work() as session:
-        paying.store_delivery(session, "paypal", Notice("E9", ["R-none"]), "", now=shop.clock())
+        deliveries.store_delivery(session, "paypal", Notice("E9", ["R-none"]), "", now=shop.clock())
     shop.work(rounds=15)
     from cnn_offset.domain.status import DeliveryStatus
     from cnn_offset.models import WebhookDelivery

@@ -19,7 +19,7 @@ from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Attestation, Cancellation, Checkout, Order, Payment
 from cnn_offset.plugins.payments.base import Notice
-from cnn_offset.services import cancelling, checking_out, paying, stock
+from cnn_offset.services import cancelling, checking_out, deliveries, stock
 from tests.factories import make_block, make_offer
 from tests.services.conftest import DATES, Shop
 
@@ -123,7 +123,9 @@ def test_the_same_money_marked_twice_at_once(shop: Shop) -> None:
 def test_one_webhook_delivered_many_times_at_once(shop: Shop) -> None:
     def deliver() -> None:
         with unit_of_work() as session:
-            paying.store_delivery(session, "paypal", Notice("E1", ["R-1"]), "", now=shop.clock())
+            deliveries.store_delivery(
+                session, "paypal", Notice("E1", ["R-1"]), "", now=shop.clock()
+            )
 
     assert at_once(shop, *[deliver] * 6) == [None] * 6
 

@@ -40,7 +40,7 @@ from cnn_offset.models import (
     Payment,
     WebhookDelivery,
 )
-from cnn_offset.services import checking_out, holdings, ordering, paying
+from cnn_offset.services import checking_out, holdings, ordering, paying, selling
 from cnn_offset.services.attention import attention
 from cnn_offset.services.checking import check_all
 from tests.conftest import Clock
@@ -111,7 +111,7 @@ class Town:
         self.open(order_id, "bank_transfer")
         with unit_of_work() as session:
             order = session.get_one(Order, order_id)
-            paying.record_bank_money(
+            selling.record_bank_money(
                 session, order, amount=amount or order.total, bank_ref=f"B{order_id}",
                 received_on=date(2026, 1, 2), actor="staff", now=self.clock(),
             )  # fmt: skip

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -30,8 +29,17 @@ from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import AttestationStatus, MessageStatus, OrderStatus
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.jobs import start_payment
-from cnn_offset.models import Attestation, Checkout, Message, Order, Provider
-from cnn_offset.services import checking_out, holdings, ordering, paying
+from cnn_offset.models import (
+    Attestation,
+    Block,
+    Cancellation,
+    Checkout,
+    Message,
+    Order,
+    Payment,
+    Provider,
+)
+from cnn_offset.services import checking_out, holdings, ordering, paying, selling
 from cnn_offset.services.checking import check_all
 from tests.conftest import missing
 from tests.factories import make_activity, make_offer, make_payout, make_provider
@@ -165,8 +173,6 @@ def place_orders(sandbox_url: str) -> None:
                 now=here.clock(),
             )
     with unit_of_work() as session:
-        from cnn_offset.models import Block
-
         offer_id = make_offer(session.scalars(select(Block)).one()).id
     for n in range(ORDERS):
         place_one(offer_id, n)
@@ -202,7 +208,7 @@ def place_one(offer_id: int, n: int) -> None:
     start_payment(here, payment_id)
     with unit_of_work() as session:
         order = session.get_one(Order, order_id)
-        paying.record_bank_money(
+        selling.record_bank_money(
             session,
             order,
             amount=Money(order.total_minor, "USD"),
@@ -245,7 +251,7 @@ def fire(site: Site, *, kills: bool, seed: int, seconds: float = 400) -> int:
                 site.start_worker()
                 # A killed worker's lease is over when it is over; here nobody has the time.
                 with unit_of_work() as session:
-                    for kind in (Order, Attestation, Message, paying.Payment, _cancellation()):
+                    for kind in (Order, Attestation, Message, Payment, Cancellation):
                         session.execute(
                             update(kind)
                             .where(kind.lease_until.is_not(None))
@@ -254,12 +260,6 @@ def fire(site: Site, *, kills: bool, seed: int, seconds: float = 400) -> int:
     finally:
         site.stop()
     return killed
-
-
-def _cancellation() -> Any:
-    from cnn_offset.models import Cancellation
-
-    return Cancellation
 
 
 @pytest.mark.timeout(600)

@@ -15,7 +15,8 @@ from cnn_offset.blueprints import admin
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Event, Order, Payment
-from cnn_offset.services import ServiceError, joining, paying
+from cnn_offset.services import ServiceError, joining, selling
+from cnn_offset.services.moves import move
 from tests.conftest import Clock
 from tests.web.people import PASSWORD, add_person, log_in, post
 from tests.web.selling import Sale, sell
@@ -61,7 +62,7 @@ def test_search_and_filter(app: Flask, operator: FlaskClient, sale: Sale, clock:
     with app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, other.order_id)
         order.email, order.company = "bob@example.org", "100% Green_Co"
-        paying.move(session, order, OrderStatus.IN_REVIEW, actor="test", why="to see", now=clock())
+        move(session, order, OrderStatus.IN_REVIEW, actor="test", why="to see", now=clock())
     assert listed(operator, "") == [other.code, sale.code]
     assert listed(operator, f"q={sale.code.lower()}") == [sale.code]
     assert listed(operator, "q=BOB@example.org") == [other.code]
@@ -97,7 +98,7 @@ def test_the_whole_history_of_an_order(
 ) -> None:
     with app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, sale.order_id)
-        paying.record_bank_money(
+        selling.record_bank_money(
             session, order, amount=order.total, bank_ref="NTRF 4711",
             received_on=clock().date(), actor="staff@example.org", now=clock(),
         )  # fmt: skip
@@ -128,7 +129,7 @@ def test_attention_leads_to_the_order(
 ) -> None:
     with app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, sale.order_id)
-        paying.record_bank_money(
+        selling.record_bank_money(
             session, order, amount=order.total * 2, bank_ref="B",
             received_on=clock().date(), actor="staff@example.org", now=clock(),
         )  # fmt: skip

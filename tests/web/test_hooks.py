@@ -19,7 +19,7 @@ from cnn_offset.models import Order, Payment, WebhookDelivery
 from cnn_offset.plugins.errors import UnavailableError
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import Delivery, Notice
-from cnn_offset.services import paying
+from cnn_offset.services import deliveries, paying
 from tests.conftest import Clock
 from tests.fakes import FakePay
 from tests.web.selling import sell
@@ -82,11 +82,11 @@ def test_replayed_at_the_same_moment(
     app: Flask, client: FlaskClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The unique key catches what the look before it has missed."""
-    real = paying.store_delivery
+    real = deliveries.store_delivery
 
     def twice(session: object, *args: object, **kwargs: object) -> None:
         real(session, *args, **kwargs)  # type: ignore[arg-type]
-        monkeypatch.setattr(paying, "store_delivery", add)
+        monkeypatch.setattr(deliveries, "store_delivery", add)
 
     def add(session: object, method_id: str, notice: Notice, body: str, *, now: object) -> None:
         session.add(  # type: ignore[attr-defined]
@@ -100,7 +100,7 @@ def test_replayed_at_the_same_moment(
             )
         )
 
-    monkeypatch.setattr(paying, "store_delivery", twice)
+    monkeypatch.setattr(deliveries, "store_delivery", twice)
     assert [deliver(client, "evt-1 R-1") for _ in range(2)] == [200] * 2
     assert len(stored(app)) == 1
 

@@ -17,7 +17,7 @@ from cnn_offset.domain.status import AttestationStatus, OrderStatus, PaymentStat
 from cnn_offset.extensions import unit_of_work
 from cnn_offset.models import Attestation, Offer, Order, PayoutMethod
 from cnn_offset.plugins.errors import OutcomeUnknownError, PayeeNotReadyError
-from cnn_offset.services import paying
+from cnn_offset.services import selling
 from tests.conftest import Clock
 from tests.web.shopping import (
     CONSENTS,
@@ -56,7 +56,7 @@ def ref(mall: Mall) -> str:
 def bank_money(mall: Mall, minor: int) -> None:
     with mall.app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, mall.orders()[-1].id)
-        paying.record_bank_money(
+        selling.record_bank_money(
             session,
             order,
             amount=Money(minor, "USD"),
@@ -331,7 +331,7 @@ def test_a_bank_order_in_progress_and_paid(mall: Mall, visitor: Visitor) -> None
     page = placed(mall, visitor, method="bank_transfer")
     with mall.app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, mall.orders()[-1].id)
-        paying.mark_in_progress(session, order, actor="staff@example.org", now=mall.clock())
+        selling.mark_in_progress(session, order, actor="staff@example.org", now=mall.clock())
     assert "Sun Ltd is dealing with your order since 2 November 2026." in text_of(visitor.get(page))
     bank_money(mall, 2500)
     assert "Your payment has arrived" in text_of(visitor.get(page))

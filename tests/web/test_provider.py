@@ -15,7 +15,7 @@ from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Cancellation, Message, Order, PaymentFact
-from cnn_offset.services import ServiceError, paying
+from cnn_offset.services import ServiceError, selling
 from cnn_offset.services.joining import find_user
 from cnn_offset.services.selling import details_due, read_amount
 from tests.conftest import Clock
@@ -274,7 +274,7 @@ def test_mark_in_progress_after_the_end_does_nothing(app: Flask, sale: Sale, clo
     with app.app_context():
         jobs.do("order", sale.order_id)
         with unit_of_work() as session:
-            paying.mark_in_progress(
+            selling.mark_in_progress(
                 session, session.get_one(Order, sale.order_id), actor=STAFF, now=clock()
             )
         assert db.session.get_one(Order, sale.order_id).in_progress_at is None

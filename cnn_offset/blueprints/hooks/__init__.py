@@ -12,7 +12,7 @@ from cnn_offset.extensions import csrf, platform, unit_of_work
 from cnn_offset.guards import guarded, public
 from cnn_offset.plugins.errors import ForgedError, PluginError
 from cnn_offset.plugins.payments.base import Delivery, ProcessorPlugin
-from cnn_offset.services import paying
+from cnn_offset.services import deliveries
 
 bp = guarded(Blueprint("hooks", __name__), public)
 # A processor has no session; its signature takes the token's place.
@@ -49,7 +49,7 @@ def receive(method_id: str) -> ResponseReturnValue:
         return "", 400
     try:
         with unit_of_work() as session:
-            paying.store_delivery(session, method_id, notice, text, now=now)
+            deliveries.store_delivery(session, method_id, notice, text, now=now)
     except IntegrityError:
         # The same event came twice at the same moment; the other one is stored.
         pass

@@ -20,7 +20,7 @@ from cnn_offset.guards import guarded, provider_staff
 from cnn_offset.i18n import language
 from cnn_offset.models import Order
 from cnn_offset.plugins.payments.base import StatementPlugin
-from cnn_offset.services import ServiceError, ordering, paying, selling
+from cnn_offset.services import ServiceError, ordering, selling
 from cnn_offset.web import row_id
 
 bp = guarded(Blueprint("provider", __name__), provider_staff)
@@ -121,7 +121,7 @@ def in_progress(code: str) -> ResponseReturnValue:
     _order(code)
     with unit_of_work() as session:
         found = selling.bank_order(session, current_user.provider_id, _methods(), code)
-        paying.mark_in_progress(session, found, actor=current_user.email, now=platform().clock())
+        selling.mark_in_progress(session, found, actor=current_user.email, now=platform().clock())
     flash(gettext("Order %(code)s is in progress.", code=code), "success")
     return redirect(url_for("provider.order", code=code))
 
@@ -183,7 +183,7 @@ def paid(code: str) -> ResponseReturnValue:
         return _page(found, review=amount, received_on=received_on, bank_ref=bank_ref)
     try:
         with unit_of_work() as session:
-            verdict = paying.record_bank_money(
+            verdict = selling.record_bank_money(
                 session,
                 selling.bank_order(session, current_user.provider_id, _methods(), code),
                 amount=amount,

@@ -1,0 +1,152 @@
+"""What follows from the facts of a payment: its status, a verdict, and the order's move.
+
+Nothing else concludes anything from money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cnn_offset.domain.payment import Fact, Verdict, derive, judge
+from cnn_offset.domain.status import LIVE, OrderStatus
+from cnn_offset.models import Payment, PaymentFact
+from cnn_offset.services import stock
+from cnn_offset.services.cancelling import queue_cancellations
+from cnn_offset.services.mailing import tell_provider, tell_purchaser
+from cnn_offset.services.moves import lock_order, move
+
+
+def add_facts(
+    session: Session, payment: Payment, facts: Iterable[Fact], *, actor: str, now: datetime
+) -> None:
+    """Keep what is new in ``facts``; what is known already is left out."""
+    # Whoever adds facts concludes from all of them: nobody else may add any meanwhile.
+    lock_order(session, payment.order_id)
+    session.expire(payment, ["facts"])
+    known = {
+        (each.kind, each.ref, each.status, each.amount_minor, each.currency)
+        for each in payment.facts
+    }
+    for fact in facts:
+        minor = fact.amount.minor if fact.amount else 0
+        currency = fact.amount.currency if fact.amount else ""
+        if (fact.kind, fact.ref, fact.status, minor, currency) in known:
+            continue
+        known.add((fact.kind, fact.ref, fact.status, minor, currency))
+        payment.facts.append(
+            PaymentFact(
+                kind=fact.kind,
+                ref=fact.ref,
+                status=fact.status,
+                amount_minor=minor,
+                currency=currency,
+                payee=fact.payee,
+                at=fact.at,
+                reason=fact.reason,
+                actor=actor,
+                recorded_at=now,
+            )
+        )
+    session.flush()
+
+
+def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Draw status and verdict from the payment's facts, and move the order if need be.
+
+    The caller has just added facts, so it holds the order's lock.
+    """
+    facts = [each.value for each in payment.facts]
+    status = derive(facts)
+    if status is not None:
+        move(session, payment, status, actor=payment.method_id, why=_reason(facts), now=now)
+    payment.verdict = judge(due=payment.due, payee=payment.payee_account, facts=facts)
+    settle(session, payment, now=now)
+
+
+def settle(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Let the order follow its payment: paid if exact, to a person if anything is odd."""
+    order, verdict = payment.order, payment.verdict
+    if verdict in (Verdict.NOTHING_YET, Verdict.FAILED):
+        return
+    if verdict is Verdict.EXACT:
+        waiting = order.status is OrderStatus.IN_REVIEW and order.paid_at is None
+        if order.status is OrderStatus.PLACED or (waiting and order.holds_units):
+            _pay(session, payment, actor=payment.method_id, why="paid exactly", now=now)
+        elif order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
+            _pay_late(session, payment, now=now)
+        # Paid once already: the surplus shows on the attention list (paid_order is False).
+        return
+    if order.status in (OrderStatus.PLACED, OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
+        held = order.status is OrderStatus.PLACED
+        if move(
+            session,
+            order,
+            OrderStatus.IN_REVIEW,
+            actor=payment.method_id,
+            why=f"payment {payment.key}: {verdict}" + ("" if held else ", units not held"),
+            now=now,
+        ):
+            order.due_at = None
+            tell_purchaser(session, "order_in_review", order, now=now)
+    elif (
+        order.status is OrderStatus.PAID
+        and payment.paid_order
+        and move(
+            session,
+            order,
+            OrderStatus.IN_REVIEW,
+            actor=payment.method_id,
+            why=f"payment {payment.key}: {verdict}",
+            now=now,
+        )
+    ):
+        # Money went back or is disputed before the registry was told everything.
+        tell_purchaser(session, "order_in_review", order, now=now)
+
+
+def _pay(session: Session, payment: Payment, *, actor: str, why: str, now: datetime) -> None:
+    order = payment.order
+    if move(session, order, OrderStatus.PAID, actor=actor, why=why, now=now):
+        payment.paid_order = True
+        order.paid_at = now
+        order.due_at = None
+        queue_cancellations(session, order, now=now)
+        for other in session.scalars(
+            select(Payment).where(Payment.order_id == order.id, Payment.status.in_(LIVE))
+        ):
+            if other.due_at is not None:
+                # Its door is to be closed at once, before anybody pays a second time.
+                other.due_at = now
+        tell_purchaser(session, "payment_received", order, now=now)
+        tell_provider(session, "order_paid", order, now=now)
+
+
+def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Money for an order that had ended: take the units again if they are there."""
+    order = payment.order
+    try:
+        with session.begin_nested():
+            stock.hold(
+                session, ((line.offer_id, line.quantity) for line in order.lines), closed_too=True
+            )
+    except stock.SoldOutError:
+        if move(
+            session,
+            order,
+            OrderStatus.IN_REVIEW,
+            actor=payment.method_id,
+            why="paid after it ended, units not held",
+            now=now,
+        ):
+            tell_purchaser(session, "order_in_review", order, now=now)
+        return
+    order.holds_units = True
+    _pay(session, payment, actor=payment.method_id, why="paid late, units still there", now=now)
+
+
+def _reason(facts: list[Fact]) -> str:
+    return next((fact.reason for fact in reversed(facts) if fact.reason), "reported")
