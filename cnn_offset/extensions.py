@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app
+from flask import current_app, url_for
 from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -59,6 +59,12 @@ def platform() -> Platform:
     """Return the wiring of the current application."""
     found: Platform = current_app.extensions["cnn_offset"]
     return found
+
+
+def public_url(endpoint: str, **values: str) -> str:
+    """Return the address of a page on the public site, in a request or out of one."""
+    path = url_for(endpoint, _external=False, **values)
+    return platform().settings.PUBLIC_URL.rstrip("/") + path
 
 
 @contextmanager
@@ -129,6 +135,7 @@ __all__ = [
     "limiter",
     "migrate",
     "platform",
+    "public_url",
     "security",
     "tune_engine",
     "unit_of_work",

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from flask import url_for
 from flask_babel import force_locale, ngettext
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -25,7 +24,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import ColumnElement, case, or_, select, update
 
 from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
-from cnn_offset.extensions import Platform, db, platform, unit_of_work
+from cnn_offset.extensions import Platform, db, platform, public_url, unit_of_work
 from cnn_offset.models import (
     Attestation,
     Cancellation,
@@ -182,8 +181,7 @@ def start_payment(here: Platform, payment_id: int) -> None:
     """
 
     def return_url(order: Order) -> str:
-        path = url_for("orders.returned", lang=order.locale, token=order.token, _external=False)
-        return here.settings.PUBLIC_URL.rstrip("/") + path
+        return public_url("orders.returned", lang=order.locale, token=order.token)
 
     def describe(order: Order) -> str:
         with force_locale(order.locale):

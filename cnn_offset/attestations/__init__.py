@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flask import current_app, url_for
+from flask import current_app
 
 from cnn_offset.attestations.fonts import unprintable
 from cnn_offset.attestations.keys import SigningKey, development_key
 from cnn_offset.domain.attestation import AttestationData
-from cnn_offset.extensions import Platform, platform
+from cnn_offset.extensions import Platform, platform, public_url
 from cnn_offset.models import Attestation
 
 
@@ -144,12 +144,6 @@ def examine(pdf: bytes) -> SignatureReport:
     return signing.examine(pdf, signing_key().believed)
 
 
-def public_url(endpoint: str, **values: str) -> str:
-    """Return the address of a page on the public site, in a request or out of one."""
-    path = url_for(endpoint, _external=False, **values)
-    return platform().settings.PUBLIC_URL.rstrip("/") + path
-
-
 __all__ = [
     "AttestationError",
     "PdfIssuer",
@@ -157,7 +151,6 @@ __all__ = [
     "UnreadablePdfError",
     "examine",
     "issuer",
-    "public_url",
     "signing_key",
     "stored_pdf",
     "unprintable",

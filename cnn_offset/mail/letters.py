@@ -10,8 +10,8 @@ from flask_babel import gettext, ngettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cnn_offset.attestations import public_url
 from cnn_offset.domain.status import AttestationStatus
+from cnn_offset.extensions import public_url
 from cnn_offset.i18n import day_text, language, localised, moment_text, money_text, number
 from cnn_offset.models import Attestation, Message, Order, Payment
 from cnn_offset.services import selling

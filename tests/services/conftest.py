@@ -155,8 +155,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(any_app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setattr(jobs, "url_for", lambda *_, **__: "/back")
+def shop(any_app: Flask, clock: Clock) -> Iterator[Shop]:
     with any_app.test_request_context():
         offer_id = make_shop("paypal", "bank_transfer").id
 

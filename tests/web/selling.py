@@ -15,23 +15,8 @@ from cnn_offset.models import Checkout, Order, PayoutMethod
 from cnn_offset.services import checking_out, ordering, paying
 from tests.conftest import Clock
 from tests.factories import make_shop
+from tests.services.conftest import DETAILS
 
-DETAILS = ordering.PurchaserDetails(
-    purchaser_kind="person",
-    purchaser_name="Ada Example",
-    company="",
-    email="ada@example.org",
-    street="1 Road",
-    city="Nairobi",
-    postcode="00100",
-    country="KE",
-    beneficiary="Ada Example",
-    reason="My flights in 2026",
-    publish_name=False,
-    publish_reason=True,
-    attestation_locale="en",
-    terms_version="2026-11-22",
-)
 ACCOUNT = {
     "holder": "Example Wind Power Ltd",
     "account": "DE89370400440532013000",
