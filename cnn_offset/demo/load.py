@@ -56,7 +56,7 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
         PluginError: a connector got no clear answer.
 
     """
-    sandbox = platform.settings.SANDBOX_URL
+    sandbox = platform.settings.SANDBOX_URL.rstrip("/")
     if not sandbox:
         raise RuntimeError("SANDBOX_URL: the demo needs the sandbox's registries")
     demo = _served(read_demo(), platform.registries)
@@ -67,7 +67,8 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
     with begin() as session:
         providers = {each.slug: _provider(session, each, now) for each in demo.providers}
         activities = {
-            (each.registry, each.ref): _activity(session, each, now) for each in demo.activities
+            (each.registry, each.ref): _activity(session, each, sandbox, now)
+            for each in demo.activities
         }
         session.flush()
         blocks: dict[tuple[str, str], Block] = {}
@@ -152,9 +153,12 @@ def _issue_blocks(sandbox: str, demo: Demo) -> None:
             }
         )
     for registry, blocks in wanted.items():
-        name = registry.replace("_", "-")
-        url = f"{sandbox.rstrip('/')}/control/registries/{name}/blocks"
+        url = f"{_registry(sandbox + '/control', registry)}/blocks"
         requests.post(url, json=blocks, timeout=_TIMEOUT).raise_for_status()
+
+
+def _registry(address: str, registry: str) -> str:
+    return f"{address}/registries/{registry.replace('_', '-')}"
 
 
 def _held_blocks(platform: Platform, demo: Demo) -> Iterator[tuple[str, str, BlockReport]]:
@@ -190,7 +194,7 @@ def _provider(session: Session, wanted: DemoProvider, now: datetime) -> Provider
     return found
 
 
-def _activity(session: Session, wanted: DemoActivity, now: datetime) -> Activity:
+def _activity(session: Session, wanted: DemoActivity, sandbox: str, now: datetime) -> Activity:
     found = session.scalar(
         select(Activity).where(Activity.registry_id == wanted.registry, Activity.ref == wanted.ref)
     )
@@ -212,6 +216,8 @@ def _activity(session: Session, wanted: DemoActivity, now: datetime) -> Activity
             methodology=wanted.methodology,
             crediting_start=wanted.crediting[0],
             crediting_end=wanted.crediting[1],
+            # The registry's public book, as the real ones have a page for each activity.
+            registry_url=f"{_registry(sandbox, wanted.registry)}/",
             created_at=now,
         )
         session.add(found)
