@@ -61,7 +61,7 @@ _SHAPE = """() => [...document.querySelectorAll("main *")].flatMap((each) => [ea
 
 def has_english(text: str) -> bool:
     """Whether words stand in ``text`` that only English has; addresses do not count."""
-    return ENGLISH.search(re.sub(r"https?://\S+", "", text)) is not None
+    return ENGLISH.search(re.sub(r"https?://\S+|\S+@\S+", "", text)) is not None
 
 
 def _messages(lang: str) -> dict[str, str]:
