@@ -298,7 +298,7 @@ def new_shop(app: Flask, _sqlite_template: Path) -> Iterator[Callable[[bool], Sh
     """Make a shop as often as wanted; each begins with an empty database and new fakes."""
     here = app.extensions["cnn_offset"]
     bank = here.payments["bank_transfer"]
-    with app.test_request_context(), mock.patch.object(jobs, "url_for", return_value="/back"):
+    with app.test_request_context():
         path = Path(str(db.engine.url.database))
 
         def serials(block_ref: str) -> SerialRange:
