@@ -27,6 +27,7 @@ from cnn_offset.models.base import Model, WorkMixin
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.plugins.registries.base import RegistryConnector
+from cnn_offset.services import announce
 
 db = SQLAlchemy(disable_autonaming=True)
 babel = Babel()
@@ -94,8 +95,7 @@ def unit_of_work() -> Iterator[Session]:
 def _note_due_work(session: Session, _context: object) -> None:
     for row in session.new | session.dirty:
         if isinstance(row, WorkMixin) and row.due_at is not None:
-            noted = (row.__table__.name, row.id, row.due_at)  # type: ignore[attr-defined]
-            session.info.setdefault("due", []).append(noted)
+            announce(session, row.__table__.name, row.id, row.due_at)  # type: ignore[attr-defined]
 
 
 def tune_engine(engine: sa.Engine) -> None:

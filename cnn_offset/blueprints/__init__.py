@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from flask import Flask
 
@@ -29,11 +28,7 @@ PLAIN = ("hooks", "health", "root")
 def register_blueprints(app: Flask) -> None:
     """Register every blueprint: those with pages under the language, the others bare."""
     for name in LOCALISED + PLAIN:
-        if find_spec(f"{__name__}.{name}") is None:
-            continue
         module = import_module(f"{__name__}.{name}")
-        if not hasattr(module, "bp"):
-            continue
         app.register_blueprint(module.bp, url_prefix=LANG if name in LOCALISED else None)
         if hasattr(module, "init_app"):
             module.init_app(app)
