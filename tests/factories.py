@@ -6,6 +6,7 @@ import itertools
 from datetime import UTC, date, datetime
 from typing import Any
 
+from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db
 from cnn_offset.models import Activity, ActivityKind, Block, Offer, PayoutMethod, Provider
@@ -61,6 +62,7 @@ def make_payout(provider: Provider, method_id: str = "paypal", **values: Any) ->
                 "method_id": method_id,
                 "account": dict(account),
                 "currencies": ["USD", "EUR"],
+                "status": PayoutStatus.READY,
                 **values,
             }
         )
@@ -89,6 +91,7 @@ def make_activity(**values: Any) -> Activity:
                 "crediting_start": date(2013, 1, 1),
                 "crediting_end": date(2019, 12, 31),
                 "created_at": NOW,
+                "changed_at": NOW,
                 **values,
             }
         )

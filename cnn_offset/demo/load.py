@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from cnn_offset.demo.pictures import draw
 from cnn_offset.demo.reading import Demo, DemoActivity, DemoBlock, DemoProvider, read_demo
+from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.extensions import Platform
 from cnn_offset.models import Activity, Block, Offer, PayoutMethod, Provider, User
 from cnn_offset.plugins.registries.base import BlockReport
@@ -185,6 +186,8 @@ def _provider(session: Session, wanted: DemoProvider, now: datetime) -> Provider
         PayoutMethod(
             method_id=payout.method,
             account=dict(payout.account),
+            status=PayoutStatus.READY,
+            tested_at=now,
             currencies=list(payout.currencies),
             minimum_minor=payout.minimum.minor if payout.minimum else 0,
         )
@@ -219,6 +222,7 @@ def _activity(session: Session, wanted: DemoActivity, sandbox: str, now: datetim
             # The registry's public book, as the real ones have a page for each activity.
             registry_url=f"{_registry(sandbox, wanted.registry)}/",
             created_at=now,
+            changed_at=now,
         )
         session.add(found)
     return found

@@ -84,6 +84,69 @@ class DeliveryStatus(StrEnum):
     UNMATCHED = "unmatched"
 
 
+class OfferStatus(StrEnum):
+    """An offer takes orders until it is closed; it has ended when no order runs any more."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class ApplicationStatus(StrEnum):
+    """Where somebody's application to become a provider stands.
+
+    ``questioned``: it waits for the applicant's answer.
+    """
+
+    SUBMITTED = "submitted"
+    QUESTIONED = "questioned"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class ListingStatus(StrEnum):
+    """A version of a project's texts and pictures. The public sees the last approved one.
+
+    ``replaced``: approved once, another version has been since.
+    """
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    REPLACED = "replaced"
+
+
+class PayoutStatus(StrEnum):
+    """Whether a provider can be paid by a method. No row at all: it was never begun.
+
+    ``started``: waits for the provider, the processor or (bank transfer) an operator.
+    ``limited``: there is an account, but it cannot take money now.
+    ``revoked``: the provider or the processor has ended it.
+    """
+
+    STARTED = "started"
+    LIMITED = "limited"
+    READY = "ready"
+    REVOKED = "revoked"
+
+
+class BankEntryStatus(StrEnum):
+    """Money seen at a provider's bank, and what has been decided about it.
+
+    ``waiting``: a person of the provider must decide. ``seconded`` is what a large amount
+    becomes when one person has said that it pays an order: another must agree.
+    ``recorded``: a fact of a payment. ``split``: its parts are entries of their own.
+    ``dismissed``: a person said that it has nothing to do with any order.
+    """
+
+    WAITING = "waiting"
+    SECONDED = "seconded"
+    RECORDED = "recorded"
+    SPLIT = "split"
+    DISMISSED = "dismissed"
+
+
 class IllegalMoveError(Exception):
     """A move that the tables below do not allow."""
 
@@ -149,6 +212,64 @@ DELIVERY_MOVES: Final[Moves[DeliveryStatus]] = {
     DeliveryStatus.STORED: frozenset({DeliveryStatus.HANDLED, DeliveryStatus.UNMATCHED}),
     DeliveryStatus.HANDLED: frozenset(),
     DeliveryStatus.UNMATCHED: frozenset({DeliveryStatus.HANDLED}),
+}
+
+OFFER_MOVES: Final[Moves[OfferStatus]] = {
+    OfferStatus.OPEN: frozenset({OfferStatus.CLOSED}),
+    # A new offer may take its place; the closed one keeps its running orders.
+    OfferStatus.CLOSED: frozenset(),
+}
+APPLICATION_MOVES: Final[Moves[ApplicationStatus]] = {
+    ApplicationStatus.SUBMITTED: frozenset(
+        {
+            ApplicationStatus.QUESTIONED,
+            ApplicationStatus.APPROVED,
+            ApplicationStatus.REFUSED,
+            ApplicationStatus.WITHDRAWN,
+        }
+    ),
+    ApplicationStatus.QUESTIONED: frozenset(
+        {
+            ApplicationStatus.SUBMITTED,
+            ApplicationStatus.APPROVED,
+            ApplicationStatus.REFUSED,
+            ApplicationStatus.WITHDRAWN,
+        }
+    ),
+    ApplicationStatus.APPROVED: frozenset(),
+    # Whoever was refused applies again, with a new application.
+    ApplicationStatus.REFUSED: frozenset(),
+    ApplicationStatus.WITHDRAWN: frozenset(),
+}
+LISTING_MOVES: Final[Moves[ListingStatus]] = {
+    ListingStatus.DRAFT: frozenset({ListingStatus.SUBMITTED}),
+    ListingStatus.SUBMITTED: frozenset(
+        {ListingStatus.DRAFT, ListingStatus.APPROVED, ListingStatus.REFUSED}
+    ),
+    ListingStatus.APPROVED: frozenset({ListingStatus.REPLACED}),
+    ListingStatus.REFUSED: frozenset({ListingStatus.DRAFT}),
+    ListingStatus.REPLACED: frozenset(),
+}
+PAYOUT_MOVES: Final[Moves[PayoutStatus]] = {
+    status: frozenset(PayoutStatus) - {status} for status in PayoutStatus
+}
+"""The processor tells how things stand; any of them may follow any other."""
+BANK_ENTRY_MOVES: Final[Moves[BankEntryStatus]] = {
+    BankEntryStatus.WAITING: frozenset(
+        {
+            BankEntryStatus.SECONDED,
+            BankEntryStatus.RECORDED,
+            BankEntryStatus.SPLIT,
+            BankEntryStatus.DISMISSED,
+        }
+    ),
+    BankEntryStatus.SECONDED: frozenset(
+        {BankEntryStatus.WAITING, BankEntryStatus.RECORDED, BankEntryStatus.DISMISSED}
+    ),
+    BankEntryStatus.RECORDED: frozenset(),
+    BankEntryStatus.SPLIT: frozenset(),
+    # Said in error: it can be looked at again.
+    BankEntryStatus.DISMISSED: frozenset({BankEntryStatus.WAITING}),
 }
 
 

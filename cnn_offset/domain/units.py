@@ -133,3 +133,18 @@ def cer_range(first_text: str, last_text: str) -> SerialRange:
     ):
         raise SerialError(f"{first_text} to {last_text}")
     return SerialRange(first.party, first.number, last.number, first_text, last_text)
+
+
+class Obstacle(StrEnum):
+    """Why units that a provider holds may not be offered (F6; domain-facts.md 2)."""
+
+    PROCEEDS_UNPAID = "proceeds_unpaid"
+    """The share of proceeds for their issuance is not paid."""
+    PROCEEDS_PARTLY = "proceeds_partly"
+    """It is paid in part."""
+    ACCOUNT_KIND = "account_kind"
+    """They lie in an account from which nothing is cancelled here."""
+    NOT_MAPPED = "not_mapped"
+    """The provider is not mapped to their activity, or no longer."""
+    REFUSED = "refused"
+    """The registry says no and does not say why."""

@@ -1,17 +1,36 @@
 """The tables and their constraints."""
 
+from cnn_offset.models.applying import ApplicantRole, Application, ApplicationNote, Proof
+from cnn_offset.models.banking import BankEntry, BankStatement, Finding
 from cnn_offset.models.base import Model
 from cnn_offset.models.cancelling import Cancellation, CancelledRange
-from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferStatus
+from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
+from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
+from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine
-from cnn_offset.models.papers import Attestation, Counter, Event, Message, RecordTerm
-from cnn_offset.models.parties import PayoutMethod, Provider, Role, User
+from cnn_offset.models.papers import (
+    Attestation,
+    Counter,
+    Event,
+    Message,
+    Paper,
+    PaperKind,
+    RecordTerm,
+)
+from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
 
 __all__ = [
+    "AccountActivity",
+    "AccountKind",
     "Activity",
     "ActivityKind",
+    "ApplicantRole",
+    "Application",
+    "ApplicationNote",
     "Attestation",
+    "BankEntry",
+    "BankStatement",
     "Block",
     "Cancellation",
     "CancelledRange",
@@ -19,18 +38,28 @@ __all__ = [
     "CheckoutLine",
     "Counter",
     "Event",
+    "Finding",
+    "Invitation",
+    "Listing",
     "Message",
     "Model",
     "Offer",
-    "OfferStatus",
+    "OfferTerms",
     "Order",
     "OrderLine",
+    "Paper",
+    "PaperKind",
     "Payment",
     "PaymentFact",
     "PayoutMethod",
+    "Picture",
+    "Proof",
     "Provider",
     "RecordTerm",
+    "RegistryAccount",
     "Role",
+    "UnmappedBlock",
     "User",
+    "WebAuthn",
     "WebhookDelivery",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
@@ -18,8 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cnn_offset.domain.money import Money
+from cnn_offset.domain.status import OFFER_MOVES, OfferStatus
 from cnn_offset.domain.units import SerialRange, UnitType
-from cnn_offset.models.base import BigId, Model, enum_column
+from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
 from cnn_offset.models.parties import Provider
 
 
@@ -61,6 +63,8 @@ class Activity(Model):
     registry_url: Mapped[str] = mapped_column(default="")
     sd_report_url: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
+    changed_at: Mapped[datetime] = mapped_column(index=True)
+    """When what the public sees of it last changed."""
 
     blocks: Mapped[list[Block]] = relationship(back_populates="activity")
 
@@ -96,6 +100,9 @@ class Block(Model):
     vintage: Mapped[int]
     commitment_period: Mapped[int | None]
     eligible: Mapped[bool]
+    """Whether it may be offered: the registry sees no obstacle and the provider is mapped."""
+    obstacle: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    """Why not, as an ``Obstacle`` of domain/units.py; empty if eligible."""
     read_at: Mapped[datetime]
 
     activity: Mapped[Activity] = relationship(back_populates="blocks")
@@ -107,15 +114,15 @@ class Block(Model):
         return SerialRange(self.series, self.first, self.last, self.first_text, self.last_text)
 
 
-class OfferStatus(StrEnum):
-    """An offer takes orders until it is closed."""
+class Offer(WorkMixin, Model):
+    """(Part of) a block at a price. ``quantity - held - cancelled`` units are available.
 
-    OPEN = "open"
-    CLOSED = "closed"
+    A block has one open offer that everybody sees; private ones, each for one customer,
+    may stand beside it. All of them together never promise more than the block holds:
+    whoever makes or enlarges one locks the block first.
 
-
-class Offer(Model):
-    """(Part of) a block at a price. ``quantity - held - cancelled`` units are available."""
+    ``due_at`` is when an offer with an end date is to be closed.
+    """
 
     __tablename__ = "offer"
     __table_args__ = (
@@ -128,10 +135,16 @@ class Offer(Model):
             "uq_offer_open_block",
             "block_id",
             unique=True,
-            sqlite_where=text("status = 'open'"),
-            postgresql_where=text("status = 'open'"),
+            sqlite_where=text("status = 'open' AND private_token IS NULL"),
+            postgresql_where=text("status = 'open' AND private_token IS NULL"),
         ),
+        # Every order takes and gives back units here: no index on what that changes.
+        Index("ix_offer_block", "block_id"),
+        Index("uq_offer_private_token", "private_token", unique=True),
+        due_index("offer"),
     )
+    MOVES: ClassVar[Mapping[Any, Any]] = OFFER_MOVES
+
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     block_id: Mapped[int] = mapped_column(ForeignKey("block.id"))
     provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"), index=True)
@@ -144,6 +157,14 @@ class Offer(Model):
     held: Mapped[int] = mapped_column(BigInteger, default=0)
     cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
     min_quantity: Mapped[int] = mapped_column(default=1)
+    ends_at: Mapped[datetime | None]
+    """From then on it takes no new orders; None for no end."""
+    private_token: Mapped[str | None] = mapped_column(String(64))
+    """In the link that leads to a private offer; None for one that everybody sees."""
+    customer: Mapped[str] = mapped_column(default="", server_default="")
+    """Whom a private offer is for, in the provider's words; shown to the provider only."""
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Grows with each change of its terms; a form that was drawn from an older one is refused."""
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime] = mapped_column(index=True)
     """When price, quantity or status last changed; not when units were taken."""
@@ -160,3 +181,24 @@ class Offer(Model):
     def available(self) -> int:
         """Units nobody holds, as of when the row was read."""
         return self.quantity - self.held - self.cancelled
+
+
+class OfferTerms(Model):
+    """The terms of an offer from one moment on; rows are only ever added."""
+
+    __tablename__ = "offer_terms"
+    __table_args__ = (UniqueConstraint("offer_id", "version"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"))
+    version: Mapped[int]
+    status: Mapped[OfferStatus] = mapped_column(enum_column(OfferStatus, "status"))
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    min_quantity: Mapped[int]
+    ends_at: Mapped[datetime | None]
+    actor: Mapped[str] = mapped_column(String(120))
+    why: Mapped[str]
+    """A message id, such as for a shrunk holding; empty for a wish of the provider's staff."""
+    at: Mapped[datetime]

@@ -116,6 +116,10 @@ class Order(WorkMixin, Model):
     city: Mapped[str] = mapped_column(default="")
     postcode: Mapped[str] = mapped_column(default="")
     country: Mapped[str] = mapped_column(String(2))
+    tax_id: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    """A company's, for the receipt; empty if it gave none."""
+    purchase_order: Mapped[str] = mapped_column(String(60), default="", server_default="")
+    """A company's own number for this purchase; empty if it gave none."""
 
     beneficiary: Mapped[str]
     reason: Mapped[str]

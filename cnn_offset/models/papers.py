@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
@@ -59,6 +60,36 @@ class Attestation(WorkMixin, Model):
     def number(self) -> str:
         """The number as printed: ``VC000123/2026``."""
         return attestation_number(self.sequence, self.year)
+
+
+class PaperKind(StrEnum):
+    """Papers that a purchaser gets in the provider's name."""
+
+    PRO_FORMA = "pro_forma"
+    RECEIPT = "receipt"
+
+
+class Paper(Model):
+    """A pro-forma invoice or a receipt, numbered without gaps for each provider and kind.
+
+    ``data`` is all that stands on it, frozen; the PDF is drawn from that whenever asked for.
+    """
+
+    __tablename__ = "paper"
+    __table_args__ = (
+        UniqueConstraint("provider_id", "kind", "sequence"),
+        UniqueConstraint("order_id", "kind"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"))
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    kind: Mapped[PaperKind] = mapped_column(enum_column(PaperKind, "kind"))
+    sequence: Mapped[int]
+    data: Mapped[dict[str, Any]]
+    issued_at: Mapped[datetime]
+
+    order: Mapped[Order] = relationship()
 
 
 class RecordTerm(Model):

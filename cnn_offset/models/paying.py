@@ -104,6 +104,8 @@ class PaymentFact(Model):
     currency: Mapped[str] = mapped_column(String(3), default="")
     """Empty where the fact names no amount; NULL would defeat the unique key."""
     payee: Mapped[str | None]
+    fee_minor: Mapped[int | None] = mapped_column(BigInteger)
+    """What the processor kept of the amount, in the same currency; None if it did not say."""
     at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(default="")
     actor: Mapped[str] = mapped_column(String(120))

@@ -13,7 +13,12 @@ from sqlalchemy.orm import Session, contains_eager, selectinload
 from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
 from cnn_offset.domain.facets import FINE, ListedOffer
 from cnn_offset.domain.money import Money, exponent
-from cnn_offset.domain.status import AttestationStatus, CancellationStatus
+from cnn_offset.domain.status import (
+    AttestationStatus,
+    CancellationStatus,
+    OfferStatus,
+    PayoutStatus,
+)
 from cnn_offset.models import (
     Activity,
     Attestation,
@@ -22,7 +27,6 @@ from cnn_offset.models import (
     Checkout,
     Event,
     Offer,
-    OfferStatus,
     PayoutMethod,
     Provider,
 )
@@ -53,7 +57,7 @@ def open_market(
 class Version:
     """If two of these are equal, the catalogue is the same but for edited texts."""
 
-    activities: int | None
+    activities: datetime | None
     offers: tuple[Any, ...]
     """Open offers, the ways to pay their providers, and the market."""
     stock: tuple[Any, ...]
@@ -61,7 +65,7 @@ class Version:
 
 
 _VERSION = select(
-    select(func.max(Activity.id)).scalar_subquery(),
+    select(func.max(Activity.changed_at)).scalar_subquery(),
     select(func.max(Offer.changed_at)).scalar_subquery(),
     select(func.max(Offer.id)).scalar_subquery(),
     # Served by the partial index of open offers.
@@ -70,7 +74,7 @@ _VERSION = select(
     select(func.max(Event.id)).scalar_subquery(),
 )
 _PAYOUTS = select(PayoutMethod.provider_id, PayoutMethod.method_id, PayoutMethod.currencies).where(
-    PayoutMethod.enabled
+    PayoutMethod.status == PayoutStatus.READY
 )
 
 
@@ -107,7 +111,12 @@ _LISTED = (
     )
     .join(Block, Offer.block_id == Block.id)
     .join(Activity, Block.activity_id == Activity.id)
-    .where(Offer.status == OfferStatus.OPEN, Block.eligible, Offer.min_quantity <= _AVAILABLE)
+    .where(
+        Offer.status == OfferStatus.OPEN,
+        Offer.private_token.is_(None),
+        Block.eligible,
+        Offer.min_quantity <= _AVAILABLE,
+    )
 )
 
 
@@ -242,7 +251,12 @@ def offers_of(session: Session, activity: Activity) -> list[Offer]:
     statement = (
         select(Offer)
         .join(Offer.block)
-        .where(Block.activity_id == activity.id, Block.eligible, Offer.status == OfferStatus.OPEN)
+        .where(
+            Block.activity_id == activity.id,
+            Block.eligible,
+            Offer.status == OfferStatus.OPEN,
+            Offer.private_token.is_(None),
+        )
         .options(
             contains_eager(Offer.block),
             selectinload(Offer.provider).selectinload(Provider.payout_methods),

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
 from cnn_offset.domain.money import Money
-from cnn_offset.domain.status import CheckoutStatus
+from cnn_offset.domain.status import CheckoutStatus, OfferStatus, PayoutStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Checkout, CheckoutLine, Offer, OfferStatus, PayoutMethod, Provider
+from cnn_offset.models import Checkout, CheckoutLine, Offer, PayoutMethod, Provider
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
@@ -50,6 +50,8 @@ def check_line(
 
     """
     if offer is None or offer.status is not OfferStatus.OPEN or not offer.block.eligible:
+        raise ServiceError(GONE)
+    if offer.ends_at is not None and now >= offer.ends_at:
         raise ServiceError(GONE)
     if dates.phase(now) is not RegistryPhase.OPEN:
         raise ServiceError(
@@ -387,7 +389,11 @@ def choose_methods(
     now: datetime,
 ) -> tuple[list[PayoutMethod], dict[str, str]]:
     """Return the provider's methods for ``total``, and those withheld with the reason."""
-    taken = {each.method_id: each for each in provider.payout_methods if each.enabled}
+    taken = {
+        each.method_id: each
+        for each in provider.payout_methods
+        if each.status is PayoutStatus.READY
+    }
     methods, withheld = [], {}
     for method_id, plugin in plugins.items():
         payout = taken.get(method_id)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
 from cnn_offset.domain.reference import creditor_reference
-from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
+from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus, PayoutStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Order, Payment, PayoutMethod
 from cnn_offset.plugins.errors import (
@@ -65,7 +65,7 @@ def prepare_payment(session: Session, order: Order, method_id: str, *, now: date
         select(PayoutMethod).where(
             PayoutMethod.provider_id == order.provider_id,
             PayoutMethod.method_id == method_id,
-            PayoutMethod.enabled,
+            PayoutMethod.status == PayoutStatus.READY,
         )
     )
     if payout is None or order.currency not in payout.currencies:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
+from cnn_offset.domain.status import OfferStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Offer, OfferStatus
+from cnn_offset.models import Offer
 from cnn_offset.services import ServiceError
 
 SOLD_OUT = N_("Fewer units are available than you asked for. Please choose a smaller quantity.")

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from cnn_offset import jobs
 from cnn_offset.domain.calendar import RegistryDates
-from cnn_offset.domain.status import CheckoutStatus
+from cnn_offset.domain.status import CheckoutStatus, OfferStatus
 from cnn_offset.extensions import db, unit_of_work
-from cnn_offset.models import Checkout, Offer, OfferStatus, PayoutMethod
+from cnn_offset.models import Checkout, Offer, PayoutMethod
 from cnn_offset.services import NotFoundError, ServiceError, checking_out, stock
 from tests.factories import make_block, make_offer
 from tests.services.conftest import DATES, Shop

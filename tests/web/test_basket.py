@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 
 from cnn_offset.blueprints.basket import basket_count
-from cnn_offset.models import Offer, OfferStatus
+from cnn_offset.domain.status import OfferStatus
+from cnn_offset.models import Offer
 from tests.conftest import Clock
 from tests.web.shopping import Mall, Visitor, open_mall, path_of, text_of
 

@@ -15,9 +15,10 @@ from cnn_offset.blueprints.catalogue import address
 from cnn_offset.blueprints.catalogue.cards import featured, figures
 from cnn_offset.catalogue_index import ShelfKeeper
 from cnn_offset.domain.facets import Query, Sort
+from cnn_offset.domain.status import OfferStatus, PayoutStatus
 from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db, platform
-from cnn_offset.models import Offer, OfferStatus
+from cnn_offset.models import Offer
 from tests.conftest import Clock
 from tests.factories import (
     make_activity,
@@ -282,7 +283,7 @@ def test_only_what_can_be_bought_is_listed(app: Flask, clock: Clock) -> None:
         make_shop().block.eligible = False
         unpaid = make_shop()
         for payout in unpaid.provider.payout_methods:
-            payout.enabled = False
+            payout.status = PayoutStatus.REVOKED
         db.session.commit()
         title = kept.block.activity.title["en"]
     assert titles(app.test_client().get("/en/projects").text) == [title]

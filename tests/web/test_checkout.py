@@ -10,8 +10,8 @@ from html import unescape
 import pytest
 from flask import Flask
 
-from cnn_offset.domain.status import CheckoutStatus, OrderStatus
-from cnn_offset.models import Offer, OfferStatus, PayoutMethod
+from cnn_offset.domain.status import CheckoutStatus, OfferStatus, OrderStatus, PayoutStatus
+from cnn_offset.models import Offer, PayoutMethod
 from cnn_offset.plugins.errors import OutcomeUnknownError
 from tests.conftest import Clock
 from tests.web.people import add_person, log_in
@@ -509,7 +509,7 @@ def test_withdrawn_offers_do_not_stop_who_is_checking_out(mall: Mall, visitor: V
 def test_a_method_that_is_gone_when_the_order_is_placed(mall: Mall, visitor: Visitor) -> None:
     base = visitor.fill(mall, mall.sun)
     paypal = next(each for each in mall.rows(PayoutMethod) if each.method_id == "paypal")
-    mall.change(PayoutMethod, paypal.id, enabled=False)
+    mall.change(PayoutMethod, paypal.id, status=PayoutStatus.REVOKED)
     answer = visitor.post(f"{base}/review", **CONSENTS)
     assert answer.status_code == 422
     assert "Please choose how to pay Sun Ltd." in text_of(answer)

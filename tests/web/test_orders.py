@@ -13,7 +13,7 @@ from flask import Flask
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import FactStatus
-from cnn_offset.domain.status import AttestationStatus, OrderStatus, PaymentStatus
+from cnn_offset.domain.status import AttestationStatus, OrderStatus, PaymentStatus, PayoutStatus
 from cnn_offset.extensions import unit_of_work
 from cnn_offset.models import Attestation, Offer, Order, PayoutMethod
 from cnn_offset.plugins.errors import OutcomeUnknownError, PayeeNotReadyError
@@ -461,5 +461,5 @@ def test_a_module_that_was_swapped_out_shows_its_orders_still(mall: Mall, visito
 def test_no_way_to_pay_at_all(mall: Mall, visitor: Visitor) -> None:
     page = placed(mall, visitor)
     for row in mall.rows(PayoutMethod):
-        mall.change(PayoutMethod, row.id, enabled=False)
+        mall.change(PayoutMethod, row.id, status=PayoutStatus.REVOKED)
     assert "There is no way to pay this order at present" in text_of(visitor.get(page))
