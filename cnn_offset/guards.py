@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from cnn_offset.domain.staff import Duty
+
 Guard = Callable[[], ResponseReturnValue | None]
+View = Callable[..., ResponseReturnValue]
 
 
 def public() -> None:
@@ -26,6 +31,29 @@ def signed_in() -> ResponseReturnValue | None:
 def provider_staff() -> ResponseReturnValue | None:
     """Let in a provider's staff; to others signed in the page does not exist."""
     return signed_in() or _only(current_user.has_role("provider") and current_user.provider_id)
+
+
+def staff_may(duty: Duty) -> Callable[[View], View]:
+    """Keep a view of the provider's workspace for those whose role carries ``duty``.
+
+    Others of the same provider are told whom to ask (403). Everything that moves money or
+    units stands behind this.
+    """
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def guarded_view(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+            if not current_user.may(duty):
+                current_app.logger.warning(
+                    "refused %s to user %s", request.endpoint, current_user.id
+                )
+                abort(403)
+            return view(*args, **kwargs)
+
+        guarded_view.duty = duty  # type: ignore[attr-defined]
+        return guarded_view
+
+    return wrap
 
 
 def operator() -> ResponseReturnValue | None:

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 from cnn_offset.attestations import stored_pdf
 from cnn_offset.config import Settings
 from cnn_offset.extensions import platform
-from cnn_offset.mail.letters import Letter, write
+from cnn_offset.mail.letters import write
+from cnn_offset.mail.letters.letter import Letter
 from cnn_offset.models import Message
 from cnn_offset.services.mailing import Transport
 

@@ -57,7 +57,7 @@ def open_market(
 class Version:
     """If two of these are equal, the catalogue is the same but for edited texts."""
 
-    activities: datetime | None
+    activities: tuple[int | None, datetime | None]
     offers: tuple[Any, ...]
     """Open offers, the ways to pay their providers, and the market."""
     stock: tuple[Any, ...]
@@ -65,6 +65,7 @@ class Version:
 
 
 _VERSION = select(
+    select(func.max(Activity.id)).scalar_subquery(),
     select(func.max(Activity.changed_at)).scalar_subquery(),
     select(func.max(Offer.changed_at)).scalar_subquery(),
     select(func.max(Offer.id)).scalar_subquery(),
@@ -80,14 +81,18 @@ _PAYOUTS = select(PayoutMethod.provider_id, PayoutMethod.method_id, PayoutMethod
 
 def version(connection: Connection, market: Market) -> Version:
     """Return what to compare to know whether :func:`listed_offers` would differ. Cheap."""
-    activities, changed_at, last_id, count, *stock = connection.execute(_VERSION).one()
+    last_activity, edited_at, changed_at, last_id, count, *stock = connection.execute(
+        _VERSION
+    ).one()
     payouts = sorted(
         (provider_id, method_id, *currencies)
         for provider_id, method_id, currencies in connection.execute(_PAYOUTS)
     )
     in_time = [(registry_id, sorted(methods)) for registry_id, methods in sorted(market.items())]
     return Version(
-        activities, (changed_at, last_id, count, str(payouts), str(in_time)), tuple(stock)
+        (last_activity, edited_at),
+        (changed_at, last_id, count, str(payouts), str(in_time)),
+        tuple(stock),
     )
 
 

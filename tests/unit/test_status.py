@@ -9,21 +9,31 @@ import pytest
 
 from cnn_offset.domain import status
 from cnn_offset.domain.status import (
+    APPLICATION_MOVES,
     ATTESTATION_MOVES,
+    BANK_ENTRY_MOVES,
     CANCELLATION_MOVES,
     CHECKOUT_MOVES,
     DELIVERY_MOVES,
+    LISTING_MOVES,
     MESSAGE_MOVES,
+    OFFER_MOVES,
     ORDER_MOVES,
     PAYMENT_MOVES,
+    PAYOUT_MOVES,
+    ApplicationStatus,
     AttestationStatus,
+    BankEntryStatus,
     CancellationStatus,
     CheckoutStatus,
     DeliveryStatus,
     IllegalMoveError,
+    ListingStatus,
     MessageStatus,
+    OfferStatus,
     OrderStatus,
     PaymentStatus,
+    PayoutStatus,
     is_move,
 )
 
@@ -35,6 +45,11 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (ATTESTATION_MOVES, AttestationStatus, AttestationStatus.QUEUED),
     (MESSAGE_MOVES, MessageStatus, MessageStatus.QUEUED),
     (DELIVERY_MOVES, DeliveryStatus, DeliveryStatus.STORED),
+    (OFFER_MOVES, OfferStatus, OfferStatus.OPEN),
+    (APPLICATION_MOVES, ApplicationStatus, ApplicationStatus.SUBMITTED),
+    (LISTING_MOVES, ListingStatus, ListingStatus.DRAFT),
+    (PAYOUT_MOVES, PayoutStatus, PayoutStatus.STARTED),
+    (BANK_ENTRY_MOVES, BankEntryStatus, BankEntryStatus.WAITING),
 ]
 PAIRS = [(moves, old, new) for moves, kind, _ in TABLES for old in kind for new in kind]
 

@@ -1,9 +1,8 @@
-"""What each kind of mail says. Text and HTML are drawn from one description."""
+"""Mails about orders: to the purchaser, and to the provider."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from flask_babel import gettext, ngettext
@@ -13,46 +12,12 @@ from sqlalchemy.orm import Session
 from cnn_offset.domain.status import AttestationStatus
 from cnn_offset.extensions import public_url
 from cnn_offset.i18n import day_text, language, localised, moment_text, money_text, number
+from cnn_offset.mail.letters.letter import Letter, Link, Writer
 from cnn_offset.models import Attestation, Message, Order, Payment
 from cnn_offset.services import selling
 
 MOST_LINKS: Final = 50
 """Orders listed in one mail of lost links, newest first."""
-
-Link = tuple[str, str]
-"""Text and address."""
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A mail before it is drawn."""
-
-    subject: str
-    paragraphs: Sequence[str]
-    facts: Sequence[tuple[str, str]] = ()
-    link: Link | None = None
-    """What the reader is asked to follow, drawn as a button."""
-    links: Sequence[Link] = ()
-    closing: Sequence[str] = ()
-    attestation: Attestation | None = None
-    """Its PDF is attached."""
-
-
-def write(session: Session, message: Message) -> Letter:
-    """Say what the mail of ``message`` says, in the language in force.
-
-    Raises:
-        KeyError: there is no such kind of mail.
-
-    """
-    return _LETTERS[message.kind](session, message)
-
-
-def _account(_session: Session, message: Message) -> Letter:
-    from cnn_offset.accounts import account_mail  # it imports what imports us
-
-    mail = account_mail(message)
-    return Letter(mail.subject, mail.paragraphs, link=(mail.link_text, mail.link))
 
 
 def _order_of(session: Session, message: Message) -> Order:
@@ -371,8 +336,7 @@ def _lost_links(session: Session, message: Message) -> Letter:
     )
 
 
-_LETTERS: Final[dict[str, Callable[[Session, Message], Letter]]] = {
-    "account": _account,
+LETTERS: Final[Mapping[str, Writer]] = {
     "attestation": _attestation,
     "bank_instructions": _bank_instructions,
     "bank_order_placed": _bank_order_placed,
@@ -386,5 +350,3 @@ _LETTERS: Final[dict[str, Callable[[Session, Message], Letter]]] = {
     "payment_received": _payment_received,
     "payment_reminder": _payment_reminder,
 }
-KINDS: Final = frozenset(_LETTERS)
-"""Every kind of mail there is."""

@@ -1,0 +1,3 @@
+"""Projects: registered one by one."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Bank transfers that providers ask for."""
+
+from __future__ import annotations

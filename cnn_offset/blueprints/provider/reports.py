@@ -1,0 +1,3 @@
+"""Sales, payments, fees and cancellations by period."""
+
+from __future__ import annotations

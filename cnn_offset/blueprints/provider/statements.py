@@ -1,0 +1,3 @@
+"""Bank statements: uploaded, matched, decided entry by entry."""
+
+from __future__ import annotations

@@ -1,0 +1,45 @@
+"""What each kind of mail says, by what it is about."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from cnn_offset.mail.letters import (
+    account,
+    applying,
+    banking,
+    listing,
+    offering,
+    orders,
+    payouts,
+    reporting,
+    staffing,
+)
+from cnn_offset.mail.letters.letter import Letter, Writer
+from cnn_offset.models import Message
+
+_LETTERS: Final[dict[str, Writer]] = {
+    **account.LETTERS,
+    **applying.LETTERS,
+    **banking.LETTERS,
+    **listing.LETTERS,
+    **offering.LETTERS,
+    **orders.LETTERS,
+    **payouts.LETTERS,
+    **reporting.LETTERS,
+    **staffing.LETTERS,
+}
+KINDS: Final = frozenset(_LETTERS)
+"""Every kind of mail there is."""
+
+
+def write(session: Session, message: Message) -> Letter:
+    """Say what the mail of ``message`` says, in the language in force.
+
+    Raises:
+        KeyError: there is no such kind of mail.
+
+    """
+    return _LETTERS[message.kind](session, message)
