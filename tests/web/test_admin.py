@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from cnn_offset import jobs
 from cnn_offset.accounts import add_user
-from cnn_offset.blueprints import admin
+from cnn_offset.blueprints.admin import orders as admin
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Event, Order, Payment

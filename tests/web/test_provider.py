@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from cnn_offset import jobs
-from cnn_offset.blueprints import provider
+from cnn_offset.blueprints.provider import orders as provider
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
