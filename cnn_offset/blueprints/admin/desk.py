@@ -2,8 +2,51 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any, Final
 
+from flask import Blueprint
+from sqlalchemy import func, select
+
+from cnn_offset.domain.status import ApplicationStatus, ListingStatus, PayoutStatus
+from cnn_offset.domain.text import N_
+from cnn_offset.extensions import db
 from cnn_offset.guards import guarded, operator
+from cnn_offset.models import Application, Listing, PayoutMethod
+from cnn_offset.navigation import Way, way
 
 bp = guarded(Blueprint("admin", __name__), operator)
+
+WAYS: Final = (
+    ("admin.orders", N_("Orders")),
+    ("admin.attention", N_("Attention")),
+    ("admin.check", N_("Adding up")),
+    ("admin.applications", N_("Applications")),
+    ("admin.reviews", N_("Project pages to review")),
+    ("admin.payouts", N_("Bank transfers asked for")),
+    ("admin.activities", N_("Projects")),
+    ("admin.providers", N_("Providers")),
+)
+_WAITING: Final = {
+    "admin.applications": select(func.count())
+    .select_from(Application)
+    .where(Application.status == ApplicationStatus.SUBMITTED),
+    "admin.reviews": select(func.count())
+    .select_from(Listing)
+    .where(Listing.status == ListingStatus.SUBMITTED),
+    "admin.payouts": select(func.count())
+    .select_from(PayoutMethod)
+    .where(PayoutMethod.method_id == "bank_transfer", PayoutMethod.status == PayoutStatus.STARTED),
+}
+"""How many wait for an operator behind an entry."""
+
+
+@bp.context_processor
+def _ways() -> dict[str, Any]:
+    def ways() -> list[tuple[Way, int]]:
+        return [
+            (entry, db.session.scalar(_WAITING[endpoint]) or 0 if endpoint in _WAITING else 0)
+            for endpoint, text in WAYS
+            if (entry := way(endpoint, text))
+        ]
+
+    return {"desk_ways": ways}

@@ -2,8 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from flask import Blueprint
 
+from cnn_offset.domain.text import N_
 from cnn_offset.guards import guarded, provider_staff
+from cnn_offset.navigation import way
 
 bp = guarded(Blueprint("provider", __name__), provider_staff)
+
+WAYS: Final = (
+    (N_("Start"), (("provider.home", N_("Overview")),)),
+    (
+        N_("Offer"),
+        (
+            ("provider.holdings", N_("Holdings")),
+            ("provider.offers", N_("Offers")),
+            ("provider.listings", N_("Project pages")),
+        ),
+    ),
+    (
+        N_("Sell"),
+        (
+            ("provider.orders", N_("Orders")),
+            ("provider.statements", N_("Bank statements")),
+            ("provider.payouts", N_("Payouts")),
+            ("provider.reports", N_("Reports")),
+        ),
+    ),
+    (
+        N_("Organisation"),
+        (
+            ("provider.particulars", N_("Your particulars")),
+            ("provider.staff", N_("Staff")),
+            ("help.provider_guide", N_("Guide")),
+        ),
+    ),
+)
+"""The groups of the navigation, and in each the pages that begin a feature."""
+
+
+@bp.context_processor
+def _ways() -> dict[str, Any]:
+    groups = [
+        (title, [found for endpoint, text in entries if (found := way(endpoint, text))])
+        for title, entries in WAYS
+    ]
+    return {"workspace_ways": groups}
