@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flask import current_app, request
@@ -17,16 +18,16 @@ class Way:
     here: str
 
 
-def way(endpoint: str, text: str) -> Way | None:
-    """Return the entry that leads to ``endpoint``, or None where there is no such page.
+def ways(entries: Iterable[tuple[str, str]]) -> list[Way]:
+    """Return the entries (endpoint, text) whose page there is, one of them marked as here.
 
     The pages of a feature are those whose views stand in the same module.
     """
-    view = current_app.view_functions.get(endpoint)
-    if view is None:
-        return None
-    if request.endpoint == endpoint:
-        return Way(endpoint, text, "page")
-    shown = current_app.view_functions.get(request.endpoint or "")
-    same = shown is not None and shown.__module__ == view.__module__
-    return Way(endpoint, text, "true" if same else "")
+    views = current_app.view_functions
+    found = [(endpoint, text) for endpoint, text in entries if endpoint in views]
+    here = next((each for each, _ in found if each == request.endpoint), "")
+    if here:
+        return [Way(*each, "page" if each[0] == here else "") for each in found]
+    shown = getattr(views.get(request.endpoint or ""), "__module__", "")
+    near = next((each for each, _ in found if views[each].__module__ == shown), "")
+    return [Way(*each, "true" if each[0] == near else "") for each in found]

@@ -12,7 +12,7 @@ from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db
 from cnn_offset.guards import guarded, operator
 from cnn_offset.models import Application, Listing, PayoutMethod
-from cnn_offset.navigation import Way, way
+from cnn_offset.navigation import Way, ways
 
 bp = guarded(Blueprint("admin", __name__), operator)
 
@@ -42,11 +42,10 @@ _WAITING: Final = {
 
 @bp.context_processor
 def _ways() -> dict[str, Any]:
-    def ways() -> list[tuple[Way, int]]:
+    def waiting() -> list[tuple[Way, int]]:
         return [
-            (entry, db.session.scalar(_WAITING[endpoint]) or 0 if endpoint in _WAITING else 0)
-            for endpoint, text in WAYS
-            if (entry := way(endpoint, text))
+            (each, (each.endpoint in _WAITING and db.session.scalar(_WAITING[each.endpoint])) or 0)
+            for each in ways(WAYS)
         ]
 
-    return {"desk_ways": ways}
+    return {"desk_ways": waiting}

@@ -8,7 +8,7 @@ from flask import Blueprint
 
 from cnn_offset.domain.text import N_
 from cnn_offset.guards import guarded, provider_staff
-from cnn_offset.navigation import way
+from cnn_offset.navigation import ways
 
 bp = guarded(Blueprint("provider", __name__), provider_staff)
 
@@ -45,8 +45,10 @@ WAYS: Final = (
 
 @bp.context_processor
 def _ways() -> dict[str, Any]:
+    found = ways(entry for _title, entries in WAYS for entry in entries)
+    by_endpoint = {each.endpoint: each for each in found}
     groups = [
-        (title, [found for endpoint, text in entries if (found := way(endpoint, text))])
+        (title, [by_endpoint[endpoint] for endpoint, _ in entries if endpoint in by_endpoint])
         for title, entries in WAYS
     ]
     return {"workspace_ways": groups}
