@@ -27,6 +27,7 @@ class Cancellation(WorkMixin, Model):
         CheckConstraint("quantity >= 1", name="quantity"),
         CheckConstraint("sends >= 0", name="sends"),
         Index("ix_cancellation_order", "order_id"),
+        Index("ix_cancellation_completed", "completed_at"),
         due_index("cancellation"),
     )
     MOVES: ClassVar[Mapping[Any, Any]] = CANCELLATION_MOVES

@@ -85,6 +85,7 @@ class Order(WorkMixin, Model):
         UniqueConstraint("checkout_id", "provider_id", "currency"),
         CheckConstraint("total_minor > 0", name="total"),
         Index("ix_order_provider_placed", "provider_id", "placed_at"),
+        Index("ix_order_provider_paid", "provider_id", "paid_at"),
         Index("ix_order_status_placed", "status", "placed_at"),
         Index("ix_order_email", "email"),
         due_index("order"),

@@ -69,7 +69,7 @@ class Payment(WorkMixin, Model):
     processor_ref: Mapped[str] = mapped_column(String(127), default="")
     redirect_url: Mapped[str] = mapped_column(default="")
     instructions: Mapped[list[Any] | None]
-    """Pairs of a message id and a value, for a bank transfer."""
+    """Pairs of a message id and a value, for a bank transfer; see :attr:`instruction_lines`."""
     qr: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
 
@@ -83,6 +83,14 @@ class Payment(WorkMixin, Model):
         """What this payment should bring."""
         return Money(self.amount_minor, self.currency)
 
+    @property
+    def instruction_lines(self) -> list[tuple[str, str | Money]]:
+        """What the payer is told: message ids and values. Money is kept as a pair."""
+        return [
+            (label, value if isinstance(value, str) else Money(*value))
+            for label, value in self.instructions or []
+        ]
+
 
 class PaymentFact(Model):
     """One thing a processor or a person said; rows are only ever added.
@@ -93,6 +101,7 @@ class PaymentFact(Model):
     __tablename__ = "payment_fact"
     __table_args__ = (
         UniqueConstraint("payment_id", "kind", "ref", "status", "amount_minor", "currency"),
+        Index("ix_payment_fact_at", "at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -118,7 +127,17 @@ class PaymentFact(Model):
     def value(self) -> Fact:
         """The fact as a value."""
         money = Money(self.amount_minor, self.currency) if self.currency else None
-        return Fact(self.kind, self.ref, self.status, money, self.payee, self.at, self.reason)
+        fee = None if self.fee_minor is None or not self.currency else self.fee_minor
+        return Fact(
+            self.kind,
+            self.ref,
+            self.status,
+            money,
+            self.payee,
+            self.at,
+            self.reason,
+            None if fee is None else Money(fee, self.currency),
+        )
 
 
 class WebhookDelivery(WorkMixin, Model):
@@ -135,6 +154,8 @@ class WebhookDelivery(WorkMixin, Model):
     method_id: Mapped[str] = mapped_column(String(40))
     event_id: Mapped[str] = mapped_column(String(255))
     processor_refs: Mapped[list[Any]]
+    account_refs: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """Providers' accounts that may have changed."""
     body: Mapped[str]
     status: Mapped[DeliveryStatus] = mapped_column(
         enum_column(DeliveryStatus, "status"), default=DeliveryStatus.STORED

@@ -567,6 +567,9 @@ def upgrade() -> None:
     )
     op.execute("UPDATE activity SET changed_at = created_at")
     op.create_index("ix_activity_changed_at", "activity", ["changed_at"])
+    op.create_index("ix_order_provider_paid", "order", ["provider_id", "paid_at"])
+    op.create_index("ix_payment_fact_at", "payment_fact", ["at", "id"])
+    op.create_index("ix_cancellation_completed", "cancellation", ["completed_at"])
     op.add_column(
         "block", sa.Column("obstacle", sa.String(length=32), server_default="", nullable=False)
     )
@@ -617,6 +620,26 @@ def upgrade() -> None:
     )
     op.add_column("payout_method", sa.Column("statement_mapping", sa.JSON()))
     op.create_index("ix_payout_method_onboarding", "payout_method", ["method_id", "onboarding_ref"])
+    op.add_column(
+        "payout_method",
+        sa.Column("onboarding_key", sa.String(length=40), server_default="", nullable=False),
+    )
+    op.add_column(
+        "payout_method",
+        sa.Column("payee_account", sa.String(length=255), server_default="", nullable=False),
+    )
+    op.create_index(
+        "uq_payout_method_payee",
+        "payout_method",
+        ["method_id", "payee_account"],
+        unique=True,
+        sqlite_where=sa.text("payee_account != ''"),
+        postgresql_where=sa.text("payee_account != ''"),
+    )
+    op.add_column(
+        "webhook_delivery",
+        sa.Column("account_refs", sa.JSON(), server_default="[]", nullable=False),
+    )
     op.add_column("provider", sa.Column("address", sa.Text(), server_default="", nullable=False))
     op.add_column(
         "provider", sa.Column("tax_id", sa.String(length=40), server_default="", nullable=False)
@@ -682,6 +705,8 @@ def downgrade() -> None:
             op.drop_column(table, name)
     for name in ("tax_id", "address"):
         op.drop_column("provider", name)
+    op.drop_column("webhook_delivery", "account_refs")
+    op.drop_index("uq_payout_method_payee", "payout_method")
     op.drop_index("ix_payout_method_onboarding", "payout_method")
     op.add_column(
         "payout_method", sa.Column("enabled", sa.Boolean(), server_default="1", nullable=False)
@@ -693,6 +718,8 @@ def downgrade() -> None:
         "tested_at",
         "next_from",
         "next_account",
+        "payee_account",
+        "onboarding_key",
         "onboarding_ref",
         "todo",
         "status",
@@ -714,6 +741,9 @@ def downgrade() -> None:
     for name in ("version", "customer", "private_token", "ends_at"):
         op.drop_column("offer", name)
     op.drop_column("block", "obstacle")
+    op.drop_index("ix_cancellation_completed", "cancellation")
+    op.drop_index("ix_payment_fact_at", "payment_fact")
+    op.drop_index("ix_order_provider_paid", "order")
     op.drop_index("ix_activity_changed_at", "activity")
     op.drop_column("activity", "changed_at")
     for table in NEW:
