@@ -7,7 +7,7 @@ from cnn_offset.models.cancelling import Cancellation, CancelledRange
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.listing import Listing, Picture
-from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine
+from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
 from cnn_offset.models.papers import (
     Attestation,
     Counter,
@@ -47,6 +47,7 @@ __all__ = [
     "OfferTerms",
     "Order",
     "OrderLine",
+    "OrderTerm",
     "Paper",
     "PaperKind",
     "Payment",

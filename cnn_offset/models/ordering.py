@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cnn_offset.domain.money import Money
@@ -85,6 +93,18 @@ class Order(WorkMixin, Model):
         UniqueConstraint("checkout_id", "provider_id", "currency"),
         CheckConstraint("total_minor > 0", name="total"),
         Index("ix_order_provider_placed", "provider_id", "placed_at"),
+        # A provider's orders, newest first, whatever they are narrowed by.
+        Index("ix_order_provider_status", "provider_id", "status", "placed_at", "id"),
+        Index("ix_order_provider_method", "provider_id", "status", "method_id", "placed_at", "id"),
+        Index(
+            "ix_order_undealt",
+            "provider_id",
+            "method_id",
+            "placed_at",
+            "id",
+            sqlite_where=text("status = 'placed' AND in_progress_at IS NULL"),
+            postgresql_where=text("status = 'placed' AND in_progress_at IS NULL"),
+        ),
         Index("ix_order_provider_paid", "provider_id", "paid_at"),
         Index("ix_order_status_placed", "status", "placed_at"),
         Index("ix_order_email", "email"),
@@ -190,3 +210,17 @@ class OrderLine(Model):
     def total(self) -> Money:
         """Price times quantity, exact."""
         return self.price * self.quantity
+
+
+class OrderTerm(Model):
+    """One thing a provider finds an order by: a word of a name or of a purchase-order number.
+
+    ``name:`` and ``po:`` say of which; only whole terms are looked up, so that finding
+    costs the same however many orders there are.
+    """
+
+    __tablename__ = "order_term"
+
+    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"), primary_key=True)
+    term: Mapped[str] = mapped_column(String(80), primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"), primary_key=True)

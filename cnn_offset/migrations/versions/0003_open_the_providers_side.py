@@ -10,7 +10,12 @@ depends_on = None
 
 WAITING = ("offer", "payout_method", "provider")
 """Tables that were there and whose rows now wait for work."""
+ORDER_INDEXES = {
+    "ix_order_provider_status": ["provider_id", "status", "placed_at", "id"],
+    "ix_order_provider_method": ["provider_id", "status", "method_id", "placed_at", "id"],
+}
 NEW = (
+    "order_term",
     "paper",
     "bank_entry",
     "proof",
@@ -596,6 +601,30 @@ def upgrade() -> None:
         "order",
         sa.Column("purchase_order", sa.String(length=60), server_default="", nullable=False),
     )
+    for name, columns in ORDER_INDEXES.items():
+        op.create_index(name, "order", columns)
+    op.create_index(
+        "ix_order_undealt",
+        "order",
+        ["provider_id", "method_id", "placed_at", "id"],
+        sqlite_where=sa.text("status = 'placed' AND in_progress_at IS NULL"),
+        postgresql_where=sa.text("status = 'placed' AND in_progress_at IS NULL"),
+    )
+    op.create_table(
+        "order_term",
+        sa.Column(
+            "provider_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("term", sa.String(length=80), nullable=False),
+        sa.Column("order_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["order_id"], ["order.id"], name=op.f("fk_order_term_order_id_order")
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"], ["provider.id"], name=op.f("fk_order_term_provider_id_provider")
+        ),
+        sa.PrimaryKeyConstraint("provider_id", "term", "order_id", name=op.f("pk_order_term")),
+    )
     op.add_column("payment_fact", sa.Column("fee_minor", sa.BigInteger()))
     op.execute(
         "ALTER TABLE payout_method ADD COLUMN status VARCHAR(32) DEFAULT 'started' NOT NULL CONSTRAINT ck_payout_method_status CHECK (status IN ('started', 'limited', 'ready', 'revoked'))"
@@ -665,6 +694,7 @@ def upgrade() -> None:
     op.execute("UPDATE \"user\" SET staff_role = 'owner' WHERE provider_id IS NOT NULL")
     op.add_column("user", sa.Column("tf_primary_method", sa.String(length=64)))
     op.add_column("user", sa.Column("tf_totp_secret", sa.String(length=255)))
+    op.add_column("user", sa.Column("tf_last_counter", sa.BigInteger()))
     op.add_column("user", sa.Column("mf_recovery_codes", sa.JSON()))
     op.add_column("user", sa.Column("fs_webauthn_user_handle", sa.String(length=64)))
     op.create_index(
@@ -694,6 +724,7 @@ def downgrade() -> None:
     for name in (
         "fs_webauthn_user_handle",
         "mf_recovery_codes",
+        "tf_last_counter",
         "tf_totp_secret",
         "tf_primary_method",
         "staff_role",
@@ -726,6 +757,8 @@ def downgrade() -> None:
     ):
         op.drop_column("payout_method", name)
     op.drop_column("payment_fact", "fee_minor")
+    for name in ("ix_order_undealt", *ORDER_INDEXES):
+        op.drop_index(name, "order")
     for name in ("purchase_order", "tax_id"):
         op.drop_column("order", name)
     for name in ("uq_offer_private_token", "ix_offer_block", "uq_offer_open_block"):
