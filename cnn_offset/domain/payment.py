@@ -48,7 +48,8 @@ class Fact:
 
     ``ref`` names the object at the processor (a capture, a refund, a bank entry).
     ``payee`` is the account the money went to, in the form of the plug-in's
-    ``payee_account``; None where the source cannot know it.
+    ``payee_account``; None where the source cannot know it. ``fee`` is what the processor
+    kept of the amount, for reports; no verdict looks at it.
     """
 
     kind: FactKind
@@ -58,6 +59,7 @@ class Fact:
     payee: str | None
     at: datetime
     reason: str = ""
+    fee: Money | None = None
 
 
 class Verdict(StrEnum):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from flask_security import RoleMixin, UserMixin, WebAuthnMixin
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -62,9 +64,17 @@ class PayoutMethod(WorkMixin, Model):
     __tablename__ = "payout_method"
     __table_args__ = (
         UniqueConstraint("provider_id", "method_id"),
+        Index("ix_payout_method_onboarding", "method_id", "onboarding_ref"),
         # One account at a processor belongs to one provider: an onboarding link of
         # another's cannot be finished for it.
-        Index("ix_payout_method_onboarding", "method_id", "onboarding_ref"),
+        Index(
+            "uq_payout_method_payee",
+            "method_id",
+            "payee_account",
+            unique=True,
+            sqlite_where=text("payee_account != ''"),
+            postgresql_where=text("payee_account != ''"),
+        ),
         CheckConstraint("minimum_minor >= 0", name="minimum"),
         due_index("payout_method"),
     )
@@ -85,6 +95,10 @@ class PayoutMethod(WorkMixin, Model):
     """Smallest order total, in minor units of the order's currency; 0 for none."""
     onboarding_ref: Mapped[str] = mapped_column(String(127), default="", server_default="")
     """What binds a connection at the processor to this provider, such as a tracking id."""
+    onboarding_key: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    """Our key for that connection; a new one for each, empty when there is none."""
+    payee_account: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    """The account as the plug-in names it; it belongs to one provider."""
     next_account: Mapped[dict[str, Any] | None]
     """Changed bank details, which hold from ``next_from`` on."""
     next_from: Mapped[datetime | None]
@@ -144,7 +158,9 @@ class User(Model, UserMixin):
     # The second factor, by the names that Flask-Security uses.
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
-    """Encrypted by Flask-Security under ``SECURITY_TOTP_SECRETS``."""
+    """Encrypted under keys made of ``SECRET_KEY`` (second_factor.py)."""
+    tf_last_counter: Mapped[int | None] = mapped_column(BigInteger)
+    """Time step of the last code that was taken: each code counts once."""
     mf_recovery_codes: Mapped[list[Any] | None]
     fs_webauthn_user_handle: Mapped[str | None] = mapped_column(  # type: ignore[assignment]
         String(64)

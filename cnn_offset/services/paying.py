@@ -175,7 +175,10 @@ def record_start(
     else:
         # Nobody is asked by it; and what the payer quotes is the same at each attempt.
         payment.processor_ref = payment.key
-        payment.instructions = [list(line) for line in answer.lines]
+        payment.instructions = [
+            [label, value if isinstance(value, str) else [value.minor, value.currency]]
+            for label, value in answer.lines
+        ]
         payment.qr = answer.qr
         payment.due_at = None
         tell_purchaser(

@@ -47,6 +47,8 @@ def add_facts(
                 payee=fact.payee,
                 at=fact.at,
                 reason=fact.reason,
+                # One in another currency is the account's own matter, not this payment's.
+                fee_minor=fact.fee.minor if fact.fee and fact.fee.currency == currency else None,
                 actor=actor,
                 recorded_at=now,
             )

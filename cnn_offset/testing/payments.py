@@ -439,8 +439,8 @@ class BaseStatementContract(BasePaymentContract):
         instructions = world.plugin.start(request)
         assert isinstance(instructions, Instructions)
         assert all(label for label, _ in instructions.lines)
-        values = {"".join(value.split()) for _, value in instructions.lines}
-        assert any(f"{request.amount.amount:f}" in each for each in values)
+        assert request.amount in [value for _, value in instructions.lines]
+        values = {"".join(str(value).split()) for _, value in instructions.lines}
         assert request.reference in values
         assert world.plugin.payee_account(request.payee) in values
 

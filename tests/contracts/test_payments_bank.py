@@ -95,7 +95,7 @@ def test_lines_are_grouped_for_reading_and_say_who_pays_charges() -> None:
     lines = dict(instructions.lines)
     assert lines["IBAN"] == "DE89 3704 0044 0532 0130 00"
     assert lines["Payment reference"].replace(" ", "") == request.reference
-    assert lines["Amount"] == "EUR 12.50"
+    assert lines["Amount"] == request.amount
     assert any("OUR" in label for label in lines)
 
 

@@ -94,7 +94,15 @@ def _order_placed(session: Session, message: Message) -> Letter:
 def _bank_instructions(session: Session, message: Message) -> Letter:
     order = _order_of(session, message)
     payment = session.get_one(Payment, message.params["payment_id"])
-    lines = [(gettext(label), value) for label, value in payment.instructions or []]
+    lines = [
+        (
+            gettext(label),
+            value
+            if isinstance(value, str)
+            else money_text(value.minor, value.currency, language()),
+        )
+        for label, value in payment.instruction_lines
+    ]
     return Letter(
         gettext("Order %(code)s: how to pay by bank transfer", code=order.code),
         [

@@ -13,7 +13,7 @@ from schwifty import IBAN
 from schwifty.exceptions import SchwiftyException
 from stdnum import bic as stdnum_bic
 
-from cnn_offset.domain.money import exponent
+from cnn_offset.domain.money import Money, exponent
 from cnn_offset.domain.reference import is_creditor_reference
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import PayeeNotReadyError, RefusedError, UnsupportedError
@@ -52,16 +52,24 @@ class BankTransfer(StatementPlugin):
     title = N_("Bank transfer")
     hint = N_("You get the bank details at once; the provider confirms when your money has come.")
     account_fields: ClassVar[Sequence[AccountField]] = (
-        AccountField("holder", N_("Account holder, exactly as the bank has it"), required=False),
+        AccountField(
+            "holder",
+            N_("Account holder, exactly as the bank has it"),
+            required=False,
+            hint=N_("Purchasers’ banks compare this name with the account’s."),
+        ),
         AccountField("account", N_("IBAN or account number"), required=False),
-        AccountField("bic", N_("BIC (SWIFT code)"), required=False),
+        AccountField(
+            "bic", N_("BIC (SWIFT code)"), required=False, hint=N_("Needed without an IBAN.")
+        ),
         AccountField("bank_name", N_("Name of the bank"), required=False),
         AccountField("bank_address", N_("Address of the bank"), required=False),
-        AccountField("currency", N_("Currency of the account"), required=False),
         AccountField(
             "sends_own_details",
-            N_("Write “yes” if you send the bank details to the purchaser yourself"),
+            N_("We send the bank details to each purchaser ourselves"),
             required=False,
+            hint=N_("Within two working days of the order. What stands above is then not shown."),
+            is_switch=True,
         ),
     )
     slowest = timedelta(days=14)
@@ -116,8 +124,8 @@ class BankTransfer(StatementPlugin):
             currency and currency != request.amount.currency and not _sends_own(payee)
         ):
             raise UnsupportedError(f"{request.amount} to an account in {currency or '?'}")
-        money = [
-            (N_("Amount"), str(request.amount)),
+        money: list[tuple[str, str | Money]] = [
+            (N_("Amount"), request.amount),
             (N_("Payment reference"), _grouped(request.reference)),
         ]
         if _sends_own(payee):
@@ -125,7 +133,7 @@ class BankTransfer(StatementPlugin):
             return Instructions(request.reference, [(sent, ""), *money])
         account = _plain(payee.get("account"))
         iban = _iban(account)
-        lines = [
+        lines: list[tuple[str, str | Money]] = [
             (N_("Account holder"), _line(payee.get("holder"))),
             (N_("IBAN"), _grouped(account)) if iban else (N_("Account number"), account),
             (N_("BIC (SWIFT code)"), _plain(payee.get("bic"))),

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact
+from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import ForgedError, UnsupportedError
 from cnn_offset.plugins.settings import PluginSettings
@@ -28,12 +29,58 @@ Payee = Mapping[str, str]
 class AccountField:
     """One thing a provider must tell us to be paid this way; the core draws the form.
 
-    ``label`` is an English message id, translated by the core.
+    ``label`` and ``hint`` are English message ids, translated by the core. A switch is
+    ticked or not: its value is ``yes`` or it is left out.
     """
 
     name: str
     label: str
     required: bool = True
+    hint: str = ""
+    is_switch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    """A provider on its way to the processor, to let itself be paid through us there."""
+
+    key: str
+    """Ours, unique to this connection of this provider, at most 40 letters, digits, ``_``
+    and ``-``; also the processor's idempotency key. The same until it is disconnected."""
+    onboarding_ref: str
+    """What :meth:`PaymentPlugin.connect` answered before; empty the first time."""
+    name: str
+    country: str
+    """ISO 3166, two letters."""
+    email: str
+    locale: str
+    """``en``, ``fr`` or ``es``."""
+    return_url: str
+    """Where the provider comes back to, whatever it did there."""
+    refresh_url: str
+    """Where the processor sends a provider whose link is used up or too old. Only the
+    signed-in provider gets a new one there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Send the provider to the processor's page. ``onboarding_ref`` finds the account again."""
+
+    url: str
+    onboarding_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """How a provider's account stands now.
+
+    ``todo`` says what is to be done before it can take money, and by whom, as English
+    message ids. ``account`` is what was learnt of the account; empty if nothing.
+    """
+
+    status: PayoutStatus
+    todo: Sequence[str] = ()
+    account: Payee = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +116,12 @@ class Redirect:
 class Instructions:
     """Show the payer what to do, such as a bank account and a reference.
 
-    ``lines`` are pairs of an English message id and a value. ``qr`` is text to be shown
-    as a QR code, empty if there is none.
+    ``lines`` are pairs of an English message id and a value; money is shown in the payer's
+    own form. ``qr`` is text to be shown as a QR code, empty if there is none.
     """
 
     processor_ref: str
-    lines: Sequence[tuple[str, str]]
+    lines: Sequence[tuple[str, str | Money]]
     qr: str = ""
 
 
@@ -89,10 +136,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A reason to look: which payments may have changed. It says nothing of how."""
+    """A reason to look: which payments or accounts may have changed. It says nothing of how."""
 
     event_id: str
     processor_refs: Sequence[str]
+    account_refs: Sequence[str] = ()
+    """Onboarding references, or accounts as :meth:`PaymentPlugin.payee_account` names them."""
 
 
 class PaymentPlugin(abc.ABC):
@@ -131,7 +180,9 @@ class PaymentPlugin(abc.ABC):
         return amount.minor > 0
 
     def form_targets(self) -> Sequence[str]:
-        """Origins (``https://www.paypal.com``) that the payer is sent to; for the CSP. Pure."""
+        """Origins (``https://www.paypal.com``) that payers and providers are sent to; for the
+        Content-Security-Policy. Pure.
+        """
         return ()
 
     def check_account(self, payee: Payee) -> Sequence[str]:
@@ -148,6 +199,37 @@ class PaymentPlugin(abc.ABC):
     @abc.abstractmethod
     def payee_account(self, payee: Payee) -> str:
         """Name the account as facts will name it in ``payee``. Pure."""
+
+    @property
+    def connects(self) -> bool:
+        """Whether a provider's account is connected on a page of the processor.
+
+        If so, :meth:`connect` is there, the account is learnt by :meth:`inspect` and nobody
+        types it; if not, the provider fills in :attr:`account_fields`.
+        """
+        return False
+
+    def connect(self, request: ConnectRequest) -> Connection:
+        """Give a fresh link to the processor's page where the provider connects its account.
+
+        Called when the provider asks for it, after the intent is committed, and again each
+        time it goes on with what it left unfinished: always for one and the same account
+        under the same ``key``, never a second one. Nothing is connected by it; that is
+        found out by :meth:`inspect`, never from what the return address is called with.
+        """
+        raise UnsupportedError(f"{self.id} has no page to connect an account")
+
+    def inspect(self, account: Payee, onboarding_ref: str, *, key: str) -> AccountReport:
+        """Find out whether an account can be paid through us now.
+
+        Called when the provider comes back, each day, before offers go on sale, after a
+        :class:`PayeeNotReadyError` and when somebody presses a button. ``key`` is new each
+        time, of the form of a payment's; for processors where only a trial can tell. Moves
+        no money. Repeating is safe. Whatever the processor says clearly of the account,
+        also that it is closed or not ours, is an answer and no error.
+        """
+        wrong = self.check_account(account)
+        return AccountReport(PayoutStatus.STARTED if wrong else PayoutStatus.READY, wrong)
 
     @abc.abstractmethod
     def start(self, request: PaymentRequest) -> Redirect | Instructions:
