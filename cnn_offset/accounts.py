@@ -26,9 +26,11 @@ from flask_security.utils import hash_password, login_user, logout_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cnn_offset import second_factor
+from cnn_offset.domain.staff import StaffRole
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform, security
-from cnn_offset.models import Message, Provider, Role, User
+from cnn_offset.models import Message, Provider, Role, User, WebAuthn
 from cnn_offset.services import ServiceError, joining
 
 IDLE: Final[Mapping[str, timedelta]] = {
@@ -67,7 +69,10 @@ def init_app(app: Flask) -> None:
             "SECURITY_RECOVERABLE": True,
         }
     )
-    security.init_app(app, SQLAlchemyUserDatastore(db, User, Role), register_blueprint=False)
+    second_factor.init_app(app, issuer=app.config["SITE_NAME"] or "Tonne by Tonne")
+    security.init_app(
+        app, SQLAlchemyUserDatastore(db, User, Role, WebAuthn), register_blueprint=False
+    )
     # Only the session cookie signs in; Flask-Security would also take a token of its own.
     security.login_manager.request_loader(lambda _request: None)
     app.before_request(_end_old_session)
@@ -123,7 +128,8 @@ def add_user(
     role: str,
     provider_slug: str | None,
     now: datetime,
-) -> None:
+    staff_role: StaffRole = StaffRole.OWNER,
+) -> User:
     """Add an account that can sign in at once, as the command line does for staff.
 
     Args:
@@ -133,6 +139,7 @@ def add_user(
         role: ``operator``, ``provider`` or ``purchaser``.
         provider_slug: whose staff, for the role ``provider``.
         now: the moment.
+        staff_role: what it may do there.
 
     Raises:
         ServiceError: the address is taken or wrong, the password too easy, no such provider.
@@ -158,28 +165,37 @@ def add_user(
     if role != "purchaser":
         found = session.scalar(select(Role).where(Role.name == role))
         roles = [found or Role(name=role)]
-    session.add(
-        User(
-            email=address,
-            password=hash_password(normal_password(password)),
-            active=True,
-            fs_uniquifier=secrets.token_hex(32),
-            confirmed_at=now,
-            create_datetime=now,
-            provider=provider,
-            roles=roles,
-        )
+    user = User(
+        email=address,
+        password=hash_password(normal_password(password)),
+        active=True,
+        fs_uniquifier=secrets.token_hex(32),
+        confirmed_at=now,
+        create_datetime=now,
+        provider=provider,
+        staff_role=staff_role if provider else None,
+        roles=roles,
     )
+    session.add(user)
+    return user
 
 
-def sign_in(user: User, now: datetime) -> None:
-    """Begin a new session; of the old one only the basket stays."""
+def sign_in(user: User, now: datetime, *, second: bool = False) -> None:
+    """Begin a new session; of the old one only the basket stays.
+
+    Args:
+        user: who has proved to own the account.
+        now: the moment.
+        second: whether by the second factor, after the password.
+
+    """
     basket = session.get("basket")
     session.clear()
     if basket:
         session["basket"] = basket
     login_user(user, remember=False, authn_via=["password"])
     session["signed_in_at"] = session["seen_at"] = int(now.timestamp())
+    second_factor.note_proof(now, second=second)
 
 
 def sign_out() -> None:

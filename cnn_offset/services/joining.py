@@ -59,21 +59,21 @@ def register(
             user = find_user(session, email)
         else:
             note(session, user, old="", new="registered", actor="visitor", why="asked for", now=now)
-            _mail(session, CONFIRM, email, user, locale=locale, now=now)
+            tell_owner(session, CONFIRM, email, user, locale=locale, now=now)
             return
-    _mail(session, EXISTS, email, user, locale=locale, now=now)
+    tell_owner(session, EXISTS, email, user, locale=locale, now=now)
 
 
 def ask_for_password(session: Session, email: str, *, locale: str, now: datetime) -> None:
     """Mail a link to choose a new password, or that the address has no account."""
     user = find_user(session, email)
     active = user is not None and user.active
-    _mail(session, RESET if active else UNKNOWN, email, user, locale=locale, now=now)
+    tell_owner(session, RESET if active else UNKNOWN, email, user, locale=locale, now=now)
 
 
 def ask_for_confirmation(session: Session, user: User, *, locale: str, now: datetime) -> None:
     """Mail the link to confirm an address once more."""
-    _mail(session, CONFIRM, user.email, user, locale=locale, now=now)
+    tell_owner(session, CONFIRM, user.email, user, locale=locale, now=now)
 
 
 def confirm(session: Session, user: User, *, now: datetime) -> None:
@@ -94,7 +94,7 @@ def set_password(
     end_sessions(session, user, why="new password", now=now)
     if by_mail:
         confirm(session, user, now=now)
-    _mail(session, CHANGED, user.email, user, locale=locale, now=now)
+    tell_owner(session, CHANGED, user.email, user, locale=locale, now=now)
 
 
 def end_sessions(session: Session, user: User, *, why: str, now: datetime) -> None:
@@ -107,9 +107,17 @@ def _name(user: User) -> str:
     return f"user {user.id}"
 
 
-def _mail(
-    session: Session, about: str, email: str, user: User | None, *, locale: str, now: datetime
+def tell_owner(
+    session: Session,
+    about: str,
+    email: str,
+    user: User | None,
+    *,
+    locale: str,
+    now: datetime,
+    **more: str | int,
 ) -> None:
+    """Queue a mail about an account; ``more`` is what it tells besides ``about``."""
     queue_message(
         session,
         "account",
@@ -117,5 +125,5 @@ def _mail(
         locale=locale,
         now=now,
         dedup=f"account:{secrets.token_hex(8)}",
-        params={"about": about, "user_id": user.id if user else None},
+        params={"about": about, "user_id": user.id if user else None, **more},
     )

@@ -8,31 +8,57 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
-from sqlalchemy import select
+from passlib.totp import TOTP
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from cnn_offset import second_factor
 from cnn_offset.accounts import add_user
+from cnn_offset.domain.staff import StaffRole
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import Message, User
+from cnn_offset.services import factors
 
 PASSWORD = "a sentence nobody else uses"
+APP_KEY = "TESTSTESTSTESTSTESTSTESTSTESTSTE"
+"""What the authenticator app of everybody with a second factor is fed with."""
 
 
 def add_person(
-    app: Flask, email: str, role: str = "purchaser", provider_slug: str | None = None
+    app: Flask,
+    email: str,
+    role: str = "purchaser",
+    provider_slug: str | None = None,
+    *,
+    staff_role: StaffRole = StaffRole.OWNER,
+    second: bool | None = None,
 ) -> int:
-    """Add an account that can log in; return its id."""
+    """Add an account that can log in; return its id.
+
+    A provider's staff has a second factor, others have none; ``second`` says otherwise.
+    """
     with app.app_context():
         with unit_of_work() as session:
-            add_user(
+            user = add_user(
                 session,
                 email=email,
                 password=PASSWORD,
                 role=role,
                 provider_slug=provider_slug,
+                staff_role=staff_role,
                 now=platform().clock(),
             )
+            if role == "provider" if second is None else second:
+                user.tf_primary_method = factors.APP
+                user.tf_totp_secret = second_factor.new_secret(APP_KEY)
         return db.session.scalars(select(User.id).where(User.email == email)).one()
+
+
+def app_code(app: Flask, steps: int = 0) -> str:
+    """Return the code that the app shows now, or did or will so many steps away."""
+    with app.app_context():
+        moment = platform().clock().timestamp() + steps * second_factor.STEP
+    return str(TOTP(key=APP_KEY, format="base32", new=False).generate(moment).token)
 
 
 def token(client: FlaskClient) -> str:
@@ -49,11 +75,21 @@ def post(client: FlaskClient, path: str, **data: Any) -> TestResponse:
 
 
 def log_in(app: Flask, email: str, password: str = PASSWORD, lang: str = "en") -> FlaskClient:
-    """Return a browser in which somebody is logged in."""
+    """Return a browser in which somebody is logged in, by the second factor if there is one."""
     client = app.test_client()
     answer = post(client, f"/{lang}/account/login", email=email, password=password)
     assert answer.status_code == 302, answer.text
+    if answer.headers["Location"].endswith("/account/login/second"):
+        forget_codes(app, email)
+        answer = post(client, f"/{lang}/account/login/second", code=app_code(app))
+        assert answer.status_code == 302, answer.text
     return client
+
+
+def forget_codes(app: Flask, email: str) -> None:
+    """Let the code of this moment count once more: the clock of a test stands still."""
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(User).where(User.email == email).values(tf_last_counter=None))
 
 
 def account_mails(app: Flask) -> list[Message]:
