@@ -32,11 +32,13 @@ from cnn_offset.models import (
     Message,
     Order,
     Payment,
+    Provider,
     WebhookDelivery,
 )
 from cnn_offset.plugins.errors import PluginError
 from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import (
+    ServiceError,
     attesting,
     cancelling,
     checking_out,
@@ -44,6 +46,7 @@ from cnn_offset.services import (
     mailing,
     ordering,
     paying,
+    reporting,
 )
 
 log = logging.getLogger(__name__)
@@ -84,18 +87,32 @@ def _tend_order(here: Platform, row_id: int) -> datetime | None:
         return _end(here, row_id, OrderStatus.LAPSED, actor="clock", why="not paid in time")
     opened = db.session.scalar(select(Payment.id).where(Payment.order_id == row_id).limit(1))
     method_id = order.method_id
-    if opened is None and isinstance(here.payments.get(method_id), StatementPlugin):
+    by_bank = isinstance(here.payments.get(method_id), StatementPlugin)
+    if opened is None and by_bank:
         # The process that placed the order died before it could tell how to pay.
-        with unit_of_work() as session:
-            order = session.get_one(Order, row_id)
-            payment_id = paying.prepare_payment(session, order, method_id, now=now).id
-        start_payment(here, payment_id)
+        payment_id = _prepare(row_id, method_id, now=now)
+        if payment_id is not None:
+            start_payment(here, payment_id)
     with unit_of_work() as session:
-        return ordering.remind(session, row_id, now=now)
+        return ordering.remind(session, row_id, by_bank=by_bank, now=now)
+
+
+def _prepare(order_id: int, method_id: str, *, now: datetime) -> int | None:
+    """Record the intent to pay; None if the provider has ended the method since.
+
+    The purchaser then finds the other ways to pay on the order's page.
+    """
+    try:
+        with unit_of_work() as session:
+            order = session.get_one(Order, order_id)
+            return paying.prepare_payment(session, order, method_id, now=now).id
+    except ServiceError as error:
+        log.warning("order %s: %s", order_id, error)
+        return None
 
 
 def _end(
-    here: Platform, order_id: int, new: OrderStatus, *, actor: str, why: str
+    here: Platform, order_id: int, new: OrderStatus, *, actor: str, why: str, reason: str = ""
 ) -> datetime | None:
     """End an unpaid order after closing the doors of all its payments."""
     payments = db.session.scalars(
@@ -109,7 +126,9 @@ def _end(
             return here.clock() + timedelta(minutes=10)
     with unit_of_work() as session:
         order = session.get_one(Order, order_id)
-        ordering.end_unpaid(session, order, new, actor=actor, why=why, now=here.clock())
+        ordering.end_unpaid(
+            session, order, new, actor=actor, why=why, now=here.clock(), reason=reason
+        )
         waits = order.status is OrderStatus.PLACED
     return here.clock() + timedelta(minutes=10) if waits else None
 
@@ -161,6 +180,11 @@ def _handle_delivery(here: Platform, row_id: int) -> datetime | None:
         return deliveries.handle_delivery(session, row_id, now=here.clock())
 
 
+def _mail_report(here: Platform, row_id: int) -> datetime | None:
+    with unit_of_work() as session:
+        return reporting.queue_monthly(session, row_id, now=here.clock())
+
+
 WORK: Mapping[str, tuple[Any, Work]] = {
     "payment": (Payment, _reconcile),
     "cancellation": (Cancellation, _pursue),
@@ -169,6 +193,7 @@ WORK: Mapping[str, tuple[Any, Work]] = {
     "message": (Message, _send),
     "order": (Order, _tend_order),
     "checkout": (Checkout, _lapse_checkout),
+    "provider": (Provider, _mail_report),
 }
 
 
@@ -343,10 +368,14 @@ def sweep(limit: int = BATCH) -> int:
     return tried
 
 
-def withdraw_order(here: Platform, order_id: int, *, actor: str) -> bool:
-    """Withdraw an unpaid order at the purchaser's wish; False if money may be on its way."""
-    left = _end(here, order_id, OrderStatus.WITHDRAWN, actor=actor, why="asked for")
-    return left is None
+def withdraw_order(here: Platform, order_id: int, *, actor: str, reason: str = "") -> bool:
+    """Withdraw an unpaid order; False if money may be on its way.
+
+    Without a ``reason`` it is the purchaser's wish; else the provider's, and the purchaser
+    is told the reason.
+    """
+    why = reason or "asked for"
+    return _end(here, order_id, OrderStatus.WITHDRAWN, actor=actor, why=why, reason=reason) is None
 
 
 def _queue(connection: Redis) -> Queue:

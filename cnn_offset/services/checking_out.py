@@ -16,7 +16,7 @@ from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import CheckoutStatus, OfferStatus, PayoutStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Checkout, CheckoutLine, Offer, PayoutMethod, Provider
+from cnn_offset.models import Checkout, CheckoutLine, Offer, PayoutMethod, Provider, User
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
@@ -26,6 +26,10 @@ MAX_LINES = 20
 MAX_QUANTITY = 10_000_000
 GONE = N_("This offer is no longer open. Please choose another one.")
 TOO_MANY = N_("Please check out at most 20 offers at a time.")
+OWN_UNITS = N_(
+    "These units are offered by your own organisation, so you cannot buy their cancellation. "
+    "You are welcome to buy from any other provider."
+)
 NOT_A_NUMBER = N_("Please enter a whole number of tonnes, 1 or more.")
 LONGEST_HOLD = 10
 """Times of ``hold_for`` after which a checkout is not extended any more. WCAG 2.2.1 wants
@@ -33,7 +37,13 @@ ten extensions; without an end a script could hold units for ever."""
 
 
 def check_line(
-    offer: Offer | None, quantity: int, *, dates: RegistryDates, now: datetime, held: int = 0
+    offer: Offer | None,
+    quantity: int,
+    *,
+    dates: RegistryDates,
+    now: datetime,
+    held: int = 0,
+    staff_of: int | None = None,
 ) -> None:
     """Make sure that ``quantity`` units of ``offer`` may be ordered now.
 
@@ -43,6 +53,7 @@ def check_line(
         dates: of the offer's registry.
         now: the moment.
         held: units of it that this very purchaser's checkout holds already.
+        staff_of: the provider whose staff the purchaser is, None if of none.
 
     Raises:
         ServiceError: they may not; the message says what to do.
@@ -53,6 +64,8 @@ def check_line(
         raise ServiceError(GONE)
     if offer.ends_at is not None and now >= offer.ends_at:
         raise ServiceError(GONE)
+    if offer.provider_id == staff_of:
+        raise ServiceError(OWN_UNITS)
     if dates.phase(now) is not RegistryPhase.OPEN:
         raise ServiceError(
             N_("The registry of these units takes no new orders. Please choose another offer.")
@@ -66,6 +79,21 @@ def check_line(
         )
     if quantity > offer.available + held:
         raise stock.SoldOutError(offer.id)
+
+
+def check_purchaser(session: Session, user_id: int | None, provider_ids: Sequence[int]) -> None:
+    """Make sure that nobody buys from the provider whose staff they are (G9).
+
+    Raises:
+        ServiceError: one of the providers is the purchaser's own.
+
+    """
+    if user_id is not None and _staff_of(session, user_id) in provider_ids:
+        raise ServiceError(OWN_UNITS)
+
+
+def _staff_of(session: Session, user_id: int | None) -> int | None:
+    return session.scalar(select(User.provider_id).where(User.id == user_id)) if user_id else None
 
 
 def start_checkout(
@@ -111,6 +139,7 @@ def start_checkout(
     offers = {
         offer.id: offer for offer in session.scalars(select(Offer).where(Offer.id.in_(basket)))
     }
+    staff_of = _staff_of(session, user_id)
     for offer_id, quantity in basket.items():
         offer = offers.get(offer_id)
         dates = registry_dates.get(offer.block.registry_id) if offer else None
@@ -120,6 +149,7 @@ def start_checkout(
             dates=dates or RegistryDates(),
             now=now,
             held=before.get(offer_id, 0),
+            staff_of=staff_of,
         )
     if before:
         session.execute(
@@ -338,11 +368,13 @@ def view_basket(
     registry_dates: Mapping[str, RegistryDates],
     now: datetime,
     token: str = "",
+    staff_of: int | None = None,
 ) -> BasketView:
     """Look at a basket: prices, what is available, who is to be paid how (C1, C2).
 
     Changes nothing. Offers that are gone for good are left out of the parts and have a
-    problem. ``token`` names the purchaser's own checkout, whose units count as available.
+    problem. ``token`` names the purchaser's own checkout, whose units count as available;
+    ``staff_of`` the provider whose staff the purchaser is.
     """
     own: dict[int, int] = {}
     if token:
@@ -364,6 +396,7 @@ def view_basket(
                 dates=dates or RegistryDates(),
                 now=now,
                 held=own.get(offer_id, 0),
+                staff_of=staff_of,
             )
         except ServiceError as error:
             problems[offer_id] = error

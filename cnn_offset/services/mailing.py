@@ -82,7 +82,9 @@ def tell_purchaser(
     )
 
 
-def tell_provider(session: Session, kind: str, order: Order, *, now: datetime) -> None:
+def tell_provider(
+    session: Session, kind: str, order: Order, *, now: datetime, dedup: str = ""
+) -> None:
     """Queue a mail about ``order`` to its provider, in the provider's language."""
     queue_message(
         session,
@@ -90,7 +92,7 @@ def tell_provider(session: Session, kind: str, order: Order, *, now: datetime) -
         recipient=order.provider.email,
         locale=order.provider.locale,
         now=now,
-        dedup=f"{kind}:{order.id}",
+        dedup=dedup or f"{kind}:{order.id}",
         order=order,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -12,7 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cnn_offset.domain.calendar import RegistryDates
+from cnn_offset.domain.calendar import RegistryDates, add_working_days
 from cnn_offset.domain.reference import ALPHABET
 from cnn_offset.domain.status import LIVE, AttestationStatus, CheckoutStatus, OrderStatus
 from cnn_offset.domain.text import N_
@@ -20,7 +20,8 @@ from cnn_offset.models import Attestation, Checkout, Message, Order, OrderLine, 
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
-from cnn_offset.services.checking_out import payment_plan
+from cnn_offset.services.checking_out import check_purchaser, payment_plan
+from cnn_offset.services.inbox import index_order
 from cnn_offset.services.mailing import queue_message, resend, tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
 
@@ -44,6 +45,10 @@ class PurchaserDetails:
     publish_reason: bool
     attestation_locale: str
     terms_version: str
+    tax_id: str = ""
+    """Of a company; empty if it gave none."""
+    purchase_order: str = ""
+    """A company's own number for this purchase; empty if it gave none."""
 
 
 def clean_email(typed: str) -> str:
@@ -95,6 +100,8 @@ def place_orders(
 
     """
     plan = payment_plan(checkout, plugins, registry_dates, now=now)
+    if checkout.status is CheckoutStatus.OPEN:
+        check_purchaser(session, checkout.user_id, [part.provider.id for part in plan])
     if checkout.status is CheckoutStatus.OPEN:
         for part in plan:
             chosen = methods.get((part.provider.id, part.currency))
@@ -150,6 +157,7 @@ def place_orders(
         )
         session.add(order)
         session.flush()
+        index_order(session, order)
         note(session, order, old="", new="placed", actor="purchaser", why="placed", now=now)
         tell_purchaser(session, "order_placed", order, now=now)
         if isinstance(plugin, StatementPlugin):
@@ -174,32 +182,59 @@ def find_order(session: Session, token: str) -> Order:
 REMINDERS = (Fraction(1, 4), Fraction(9, 10))
 """When in its time to be paid a bank order's purchaser is reminded: with 90 days, in the
 fourth week and nine days before the end. Shorter waits than a week need none."""
+PROVIDER_REMINDERS = (2, 5)
+"""Working days after which a provider that has not said "in progress" is reminded; within
+the first of them it is to send its bank details (the platform's FAQ for providers)."""
 
 
-def remind(session: Session, order_id: int, *, now: datetime) -> datetime:
-    """Mail the reminder that is due, if any, and say when to look at the order again.
+def remind(session: Session, order_id: int, *, by_bank: bool, now: datetime) -> datetime:
+    """Mail the reminders that are due, if any, and say when to look at the order again.
 
-    Safe to repeat: each reminder is one mail.
+    Who slept sends only the latest of each. Safe to repeat: each reminder is one mail.
+
+    Args:
+        session: a writing transaction.
+        order_id: an unpaid order.
+        by_bank: whether its money shows only on the provider's bank statement, so that the
+            provider has something to do.
+        now: the moment.
+
     """
     order = session.get_one(Order, order_id)
     wait = order.pay_by - order.placed_at
-    if wait < timedelta(days=7):
-        return order.pay_by
-    for number, part in enumerate(REMINDERS, 1):
-        moment = order.placed_at + wait * part.numerator / part.denominator
-        if now < moment:
-            return moment
-        following = REMINDERS[number:] or (Fraction(1),)
-        latest = order.placed_at + wait * following[0].numerator / following[0].denominator
-        if now < latest:
+    looks = [order.pay_by]
+    if wait >= timedelta(days=7):
+        moments = [order.placed_at + wait * each.numerator / each.denominator for each in REMINDERS]
+        number, following = _due_reminder(moments, order.pay_by, now)
+        looks.append(following)
+        if number:
+            # An order that was kept open has a new end, and is reminded of that too.
+            which = f"{number}:{order.pay_by:%Y-%m-%d}" if number > 1 else "1"
             tell_purchaser(
                 session,
                 "payment_reminder",
                 order,
                 now=now,
-                dedup=f"payment_reminder:{order.id}:{number}",
+                dedup=f"payment_reminder:{order.id}:{which}",
             )
-    return order.pay_by
+    if by_bank and order.in_progress_at is None:
+        moments = [add_working_days(order.placed_at, days) for days in PROVIDER_REMINDERS]
+        number, following = _due_reminder(moments, order.pay_by, now)
+        looks.append(following)
+        if number:
+            tell_provider(
+                session, "order_undealt", order, now=now, dedup=f"order_undealt:{order.id}:{number}"
+            )
+    return min(looks)
+
+
+def _due_reminder(
+    moments: Sequence[datetime], end: datetime, now: datetime
+) -> tuple[int, datetime]:
+    """Return the number of the reminder whose time it is (0 for none) and the next moment."""
+    number = sum(moment <= now for moment in moments)
+    following = moments[number] if number < len(moments) else end
+    return (number if now < end else 0), min(following, end)
 
 
 def keep_open(
@@ -250,12 +285,29 @@ def extend(
 
 
 def end_unpaid(
-    session: Session, order: Order, new: OrderStatus, *, actor: str, why: str, now: datetime
+    session: Session,
+    order: Order,
+    new: OrderStatus,
+    *,
+    actor: str,
+    why: str,
+    now: datetime,
+    reason: str = "",
 ) -> bool:
     """Let an unpaid order lapse or be withdrawn, and release its units.
 
     The caller has closed the doors of its payments (trust-facts.md 1.7); one that was
     opened meanwhile keeps the order. Returns whether this call did it.
+
+    Args:
+        session: a writing transaction.
+        order: to be ended.
+        new: lapsed or withdrawn.
+        actor: who ends it.
+        why: for the history.
+        now: the moment.
+        reason: the provider's, for the purchaser's mail.
+
     """
     order = lock_order(session, order.id)
     if order.status is not OrderStatus.PLACED:
@@ -268,7 +320,9 @@ def end_unpaid(
     order.due_at = None
     order.holds_units = False
     stock.release(session, ((line.offer_id, line.quantity) for line in order.lines))
-    tell_purchaser(session, f"order_{new.value}", order, now=now)
+    tell_purchaser(
+        session, f"order_{new.value}", order, now=now, params={"reason": reason} if reason else None
+    )
     return True
 
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, current_app, flash, redirect, render_templat
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
+from flask_security import current_user
 from werkzeug.datastructures import MultiDict
 
 from cnn_offset.domain.money import exponent
@@ -73,6 +74,7 @@ def look(basket: Mapping[int, int]) -> BasketView:
         registry_dates=here.registry_dates,
         now=here.clock(),
         token=cookie.get("checkout", ""),
+        staff_of=getattr(current_user, "provider_id", None),
     )
 
 

@@ -307,4 +307,7 @@ def _purchaser(typed: dict[str, Any]) -> ordering.PurchaserDetails:
         publish_reason=typed["publish_reason"],
         attestation_locale=typed["attestation_locale"],
         terms_version=TERMS_VERSION,
+        # Not there in what was typed before these were asked for.
+        tax_id=typed.get("tax_id", ""),
+        purchase_order=typed.get("purchase_order", ""),
     )

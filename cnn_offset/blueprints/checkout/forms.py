@@ -31,7 +31,8 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """The standard reasons, printed in the language of the attestation."""
 
-_DETAILS: Final = ("kind", "name", "company", "email", "street", "postcode", "city", "country")
+_COMPANY: Final = ("company", "tax_id", "purchase_order")
+_DETAILS: Final = ("kind", "name", *_COMPANY, "email", "street", "postcode", "city", "country")
 
 
 def read_details(form: Form) -> tuple[Values, Errors]:
@@ -44,8 +45,10 @@ def read_details(form: Form) -> tuple[Values, Errors]:
     _line(values, errors, "name", missing=gettext("Please enter your name."))
     if company:
         _line(values, errors, "company", missing=gettext("Please enter the name of the company."))
+        _line(values, errors, "tax_id", longest=40)
+        _line(values, errors, "purchase_order", longest=60)
     else:
-        values["company"] = ""
+        values |= dict.fromkeys(_COMPANY, "")
     try:
         values["email"] = clean_email(values["email"])
     except ServiceError as error:

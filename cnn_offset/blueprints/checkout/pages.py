@@ -142,7 +142,7 @@ def prefill() -> dict[str, str]:
         "email": current_user.email,
         **{
             name: getattr(last, name)
-            for name in ("company", "street", "postcode", "city", "country")
+            for name in ("company", "tax_id", "street", "postcode", "city", "country")
         },
     }
 
