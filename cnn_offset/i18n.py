@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.status import (
+    ApplicationStatus,
     AttestationStatus,
     CancellationStatus,
     MessageStatus,
@@ -75,6 +76,13 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         MessageStatus.QUEUED: N_("Queued"),
         MessageStatus.SENT: N_("Sent"),
         MessageStatus.FAILED: N_("Failed"),
+    },
+    ApplicationStatus: {
+        ApplicationStatus.SUBMITTED: N_("Waits for us"),
+        ApplicationStatus.QUESTIONED: N_("Waits for an answer"),
+        ApplicationStatus.APPROVED: N_("Approved"),
+        ApplicationStatus.REFUSED: N_("Refused"),
+        ApplicationStatus.WITHDRAWN: N_("Withdrawn"),
     },
     AttestationStatus: {
         AttestationStatus.QUEUED: N_("Queued"),
@@ -178,6 +186,13 @@ def day_text(day: date, lang: str) -> str:
     text: str = format_date(day, "long", locale=_FORMATS[lang])
     # French writes "1er janvier"; Babel does not know.
     return text.replace("1 ", "1er ", 1) if lang == "fr" and day.day == 1 else text
+
+
+@lru_cache(maxsize=1_000)
+def month_text(day: date, lang: str) -> str:
+    """Write the month that ``day`` lies in, with its year."""
+    text: str = format_date(day, "LLLL yyyy", locale=_FORMATS[lang])
+    return text
 
 
 @lru_cache(maxsize=20_000)

@@ -63,6 +63,11 @@ def render(session: Session, message: Message) -> EmailMessage:
 
 
 def _attach(mail: EmailMessage, letter: Letter) -> None:
+    for each in letter.attachments:
+        maintype, _, subtype = each.content_type.partition("/")
+        mail.add_attachment(
+            each.content, maintype=maintype, subtype=subtype, filename=each.filename
+        )
     attestation = letter.attestation
     if attestation is None:
         return

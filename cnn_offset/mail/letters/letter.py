@@ -14,6 +14,15 @@ Link = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a mail; the attestation is another matter, kept in the store."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Letter:
     """A mail before it is drawn."""
 
@@ -26,6 +35,7 @@ class Letter:
     closing: Sequence[str] = ()
     attestation: Attestation | None = None
     """Its PDF is attached."""
+    attachments: Sequence[Attachment] = ()
 
 
 Writer = Callable[[Session, Message], Letter]
