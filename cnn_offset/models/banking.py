@@ -12,28 +12,33 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import BANK_ENTRY_MOVES, BankEntryStatus
-from cnn_offset.models.base import BigId, Model, enum_column
+from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
 from cnn_offset.models.ordering import Order
 from cnn_offset.models.parties import Provider
 
 
-class BankStatement(Model):
-    """A statement file that was read; the same file is read once for a provider."""
+class BankStatement(WorkMixin, Model):
+    """A statement file that was read; the same file is read once for a provider.
+
+    ``due_at``: exact entries are still to be recorded, as the provider allows it.
+    """
 
     __tablename__ = "bank_statement"
-    __table_args__ = (UniqueConstraint("provider_id", "sha256"),)
+    __table_args__ = (UniqueConstraint("provider_id", "sha256"), due_index("bank_statement"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"))
     sha256: Mapped[str] = mapped_column(String(64))
     filename: Mapped[str] = mapped_column(String(200))
     format: Mapped[str] = mapped_column(String(20))
-    """``camt053``, ``mt940`` or ``csv``."""
+    """A value of ``StatementFormat``."""
     account: Mapped[str] = mapped_column(String(40))
     entries: Mapped[int]
     """Entries in the file, those known already among them."""
     added: Mapped[int]
     """Entries that were new."""
+    done_to: Mapped[int] = mapped_column(BigId, default=0)
+    """The id of the last entry that was looked at for being recorded with nobody's help."""
     uploaded_by: Mapped[str] = mapped_column(String(254))
     uploaded_at: Mapped[datetime]
 

@@ -46,8 +46,14 @@ def upgrade() -> None:
         sa.Column("account", sa.String(length=40), nullable=False),
         sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("done_to", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("uploaded_by", sa.String(length=254), nullable=False),
         sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_error", sa.Text(), server_default="", nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fence", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["provider_id"], ["provider.id"], name=op.f("fk_bank_statement_provider_id_provider")
         ),
@@ -55,6 +61,14 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "provider_id", "sha256", name=op.f("uq_bank_statement_provider_id_sha256")
         ),
+    )
+    op.create_index(
+        "ix_bank_statement_due",
+        "bank_statement",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_table(
         "invitation",
@@ -579,6 +593,23 @@ def upgrade() -> None:
         "block", sa.Column("obstacle", sa.String(length=32), server_default="", nullable=False)
     )
     op.execute("UPDATE block SET obstacle = 'refused' WHERE NOT eligible")
+    op.add_column(
+        "block", sa.Column("reported", sa.BigInteger(), server_default="0", nullable=False)
+    )
+    op.execute("UPDATE block SET reported = held")
+    op.create_index(
+        "ix_block_provider_order",
+        "block",
+        ["provider_id", "registry_id", "account_ref", "activity_id", "id"],
+    )
+    in_flight = sa.text("status IN ('submitted', 'unknown', 'mismatched')")
+    op.create_index(
+        "ix_cancellation_in_flight",
+        "cancellation",
+        ["registry_id", "account_ref", "block_ref"],
+        sqlite_where=in_flight,
+        postgresql_where=in_flight,
+    )
     op.add_column("offer", sa.Column("ends_at", sa.DateTime(timezone=True)))
     op.add_column("offer", sa.Column("private_token", sa.String(length=64)))
     op.add_column("offer", sa.Column("customer", sa.Text(), server_default="", nullable=False))
@@ -593,6 +624,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'open' AND private_token IS NULL"),
     )
     op.create_index("ix_offer_block", "offer", ["block_id"])
+    op.create_index("ix_offer_provider_status", "offer", ["provider_id", "status", "id"])
     op.create_index("uq_offer_private_token", "offer", ["private_token"], unique=True)
     op.add_column(
         "order", sa.Column("tax_id", sa.String(length=40), server_default="", nullable=False)
@@ -761,7 +793,12 @@ def downgrade() -> None:
         op.drop_index(name, "order")
     for name in ("purchase_order", "tax_id"):
         op.drop_column("order", name)
-    for name in ("uq_offer_private_token", "ix_offer_block", "uq_offer_open_block"):
+    for name in (
+        "uq_offer_private_token",
+        "ix_offer_provider_status",
+        "ix_offer_block",
+        "uq_offer_open_block",
+    ):
         op.drop_index(name, "offer")
     op.create_index(
         "uq_offer_open_block",
@@ -773,6 +810,9 @@ def downgrade() -> None:
     )
     for name in ("version", "customer", "private_token", "ends_at"):
         op.drop_column("offer", name)
+    op.drop_index("ix_cancellation_in_flight", "cancellation")
+    op.drop_index("ix_block_provider_order", "block")
+    op.drop_column("block", "reported")
     op.drop_column("block", "obstacle")
     op.drop_index("ix_cancellation_completed", "cancellation")
     op.drop_index("ix_payment_fact_at", "payment_fact")

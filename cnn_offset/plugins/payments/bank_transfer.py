@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import Field
 from schwifty import IBAN
@@ -15,8 +15,10 @@ from stdnum import bic as stdnum_bic
 
 from cnn_offset.domain.money import Money, exponent
 from cnn_offset.domain.reference import is_creditor_reference
+from cnn_offset.domain.statement import Statement
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import PayeeNotReadyError, RefusedError, UnsupportedError
+from cnn_offset.plugins.payments import statements
 from cnn_offset.plugins.payments.base import (
     AccountField,
     Instructions,
@@ -24,6 +26,7 @@ from cnn_offset.plugins.payments.base import (
     PaymentRequest,
     StatementPlugin,
 )
+from cnn_offset.plugins.payments.statements.table import TableMapping
 from cnn_offset.plugins.settings import PluginSettings
 
 OWN_DETAILS: Final = "own details"
@@ -144,6 +147,12 @@ class BankTransfer(StatementPlugin):
         ]
         shown = [(label, value) for label, value in lines if value or label.endswith(".")]
         return Instructions(request.reference, shown, qr=epc_text(request, iban))
+
+    def read_statement(
+        self, data: bytes, mapping: Mapping[str, Any] | None = None
+    ) -> Sequence[Statement]:
+        """Read CAMT.053, MT940 or, with ``mapping``, a table; told apart by their beginning."""
+        return statements.read(data, TableMapping.model_validate(mapping) if mapping else None)
 
 
 def epc_text(request: PaymentRequest, iban: IBAN | None) -> str:

@@ -12,11 +12,12 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact
 from cnn_offset.domain.status import PayoutStatus
+from cnn_offset.domain.statement import Statement, UnreadableStatementError
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import ForgedError, UnsupportedError
 from cnn_offset.plugins.settings import PluginSettings
@@ -295,6 +296,22 @@ class ProcessorPlugin(PaymentPlugin):
 class StatementPlugin(PaymentPlugin):
     """A plug-in whose money shows only on the provider's bank statement.
 
-    Nobody can be asked: a member of the provider's staff says what came, and the core
-    records that as a fact.
+    Nobody can be asked: a member of the provider's staff says what came, or uploads what
+    the bank wrote, and the core records that as facts.
     """
+
+    def read_statement(
+        self, data: bytes, mapping: Mapping[str, Any] | None = None
+    ) -> Sequence[Statement]:
+        """Read a bank's statement file; pure, the same file always says the same.
+
+        Args:
+            data: the file as it came; anybody may have written it.
+            mapping: what the columns of a table mean, as the provider has said.
+
+        Raises:
+            UnreadableStatementError: it cannot be believed; the text says why. Nothing of
+                such a file may be kept.
+
+        """
+        raise UnreadableStatementError(N_("Statements of this method cannot be read."))
