@@ -32,6 +32,7 @@ from cnn_offset.models import (
     Message,
     Order,
     Payment,
+    PayoutMethod,
     Provider,
     WebhookDelivery,
 )
@@ -40,12 +41,14 @@ from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import (
     ServiceError,
     attesting,
+    bank_details,
     cancelling,
     checking_out,
     deliveries,
     mailing,
     ordering,
     paying,
+    paying_out,
     reporting,
 )
 
@@ -65,6 +68,7 @@ FARTHEST: Mapping[type[Any], timedelta] = {
     Attestation: 2 * LONGEST_PAUSE,
     WebhookDelivery: 2 * LONGEST_PAUSE,
     Message: 2 * LONGEST_PAUSE,
+    PayoutMethod: timedelta(hours=25),
 }
 """What is due later than this was made so by a clock that has stepped back since, and counts
 as due now (trust-facts.md 1.12). Orders and checkouts may wait for months."""
@@ -185,6 +189,12 @@ def _mail_report(here: Platform, row_id: int) -> datetime | None:
         return reporting.queue_monthly(session, row_id, now=here.clock())
 
 
+def _tend_payout(here: Platform, row_id: int) -> datetime | None:
+    now = here.clock()
+    bank_details.change_over(unit_of_work, row_id, plugins=here.payments, now=now)
+    return paying_out.look(unit_of_work, row_id, plugins=here.payments, now=now)
+
+
 WORK: Mapping[str, tuple[Any, Work]] = {
     "payment": (Payment, _reconcile),
     "cancellation": (Cancellation, _pursue),
@@ -193,6 +203,7 @@ WORK: Mapping[str, tuple[Any, Work]] = {
     "message": (Message, _send),
     "order": (Order, _tend_order),
     "checkout": (Checkout, _lapse_checkout),
+    "payout_method": (PayoutMethod, _tend_payout),
     "provider": (Provider, _mail_report),
 }
 

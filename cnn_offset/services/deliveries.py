@@ -12,6 +12,7 @@ from cnn_offset.domain.status import DeliveryStatus
 from cnn_offset.models import Payment, WebhookDelivery
 from cnn_offset.plugins.payments.base import Notice
 from cnn_offset.services.moves import move
+from cnn_offset.services.paying_out import ring_accounts
 
 
 def store_delivery(
@@ -25,6 +26,7 @@ def store_delivery(
                     method_id=method_id,
                     event_id=notice.event_id,
                     processor_refs=list(notice.processor_refs),
+                    account_refs=list(notice.account_refs),
                     body=body,
                     received_at=now,
                     due_at=now,
@@ -36,12 +38,14 @@ def store_delivery(
 
 
 def handle_delivery(session: Session, delivery_id: int, *, now: datetime) -> datetime | None:
-    """Have the payments of a delivery asked about. Nothing in its body is believed.
+    """Have the payments and accounts of a delivery asked about. Its body is not believed.
 
     A payment we do not know yet may be one whose opening is just being recorded, so the
     delivery waits for it a while. Safe to repeat.
     """
     delivery = session.get_one(WebhookDelivery, delivery_id)
+    # An account nobody here knows is none of ours: there is nothing to wait for.
+    ring_accounts(session, delivery.method_id, delivery.account_refs, now=now)
     payments = session.scalars(
         select(Payment).where(
             Payment.method_id == delivery.method_id,

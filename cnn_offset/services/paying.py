@@ -31,7 +31,7 @@ from cnn_offset.plugins.payments.base import (
     ProcessorPlugin,
     Redirect,
 )
-from cnn_offset.services import Begin, ServiceError, ordering, settling
+from cnn_offset.services import Begin, ServiceError, ordering, paying_out, settling
 from cnn_offset.services.mailing import tell_purchaser
 from cnn_offset.services.moves import lock_order, move
 
@@ -77,7 +77,7 @@ def prepare_payment(session: Session, order: Order, method_id: str, *, now: date
         order_id=order.id,
         key=f"p-{order.code}-{count + 1}",
         method_id=method_id,
-        payee=dict(payout.account),
+        payee=_payee(session, order, payout),
         payee_account="",
         amount_minor=order.total_minor,
         currency=order.currency,
@@ -88,6 +88,16 @@ def prepare_payment(session: Session, order: Order, method_id: str, *, now: date
     order.method_id = method_id
     session.flush()
     return payment
+
+
+def _payee(session: Session, order: Order, payout: PayoutMethod) -> dict[str, str]:
+    """Return the account as it is, or the bank details that this order was told before."""
+    told = session.scalars(
+        select(Payment)
+        .where(Payment.order_id == order.id, Payment.method_id == payout.method_id)
+        .order_by(Payment.id)
+    )
+    return dict(next((each.payee for each in told if each.instructions), payout.account))
 
 
 def open_payment(
@@ -141,6 +151,8 @@ def open_payment(
             )
             settling.add_facts(session, payment, [refused], actor=payment.method_id, now=now)
             settling.conclude(session, payment, now=now)
+            if isinstance(error, PayeeNotReadyError):
+                paying_out.doubt(session, payment.order.provider_id, payment.method_id, now=now)
         raise MethodFailedError(
             N_(
                 "The payment could not be opened: the provider's account does not take it now. "
@@ -225,7 +237,12 @@ def reconcile(
     try:
         facts = plugin.fetch(payee, ref, key=key, may_capture=may_capture)
     except RefusedError as error:
-        if not is_new or isinstance(error, PayeeNotReadyError):
+        if isinstance(error, PayeeNotReadyError):
+            with begin() as session:
+                payment = session.get_one(Payment, payment_id)
+                paying_out.doubt(session, payment.order.provider_id, payment.method_id, now=now)
+            raise
+        if not is_new:
             raise
         # Processors forget what nobody paid; to close its door they must say so.
         facts = plugin.abandon(payee, ref, key=key)
