@@ -77,7 +77,11 @@ class Picture(Model):
     """A picture of a listing, re-encoded by us in several widths."""
 
     __tablename__ = "picture"
-    __table_args__ = (Index("ix_picture_listing", "listing_id"),)
+    __table_args__ = (
+        Index("ix_picture_listing", "listing_id"),
+        # Each file that is asked for is looked up: may everybody see it?
+        Index("ix_picture_path", "path"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     listing_id: Mapped[int] = mapped_column(ForeignKey("listing.id"))

@@ -327,6 +327,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_picture")),
     )
     op.create_index("ix_picture_listing", "picture", ["listing_id"], unique=False)
+    op.create_index("ix_picture_path", "picture", ["path"], unique=False)
 
     op.create_table(
         "unmapped_block",
