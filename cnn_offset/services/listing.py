@@ -142,12 +142,14 @@ def public_listing(session: Session, activity_id: int) -> Listing | None:
 def is_public(session: Session, path: str) -> bool:
     """Tell whether everybody may see a file of the folder of pictures.
 
-    Those of providers only while they stand in an approved version; others, such as the
-    drawings of the demo, always.
+    Those of providers, which are WebP, only while they stand in an approved version;
+    others, such as the drawings of the demo, always.
     """
+    if not path.lower().endswith(".webp"):
+        return True
     found = _NAME.fullmatch(path)
     if found is None:
-        return True
+        return False
     # A row names the widest of its files.
     widest = [f"pictures/{found[1]}-{width}.webp" for width in (800, 1600)]
     return (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from mimetypes import guess_type
+from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, request
@@ -12,7 +13,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from cnn_offset.blueprints.catalogue import address, words
-from cnn_offset.blueprints.catalogue.cards import PICTURES, cards, drawn, picture_url
+from cnn_offset.blueprints.catalogue.cards import (
+    PICTURES,
+    cards,
+    drawn,
+    picture_srcset,
+    picture_url,
+)
 from cnn_offset.blueprints.catalogue.facets import chips, groups
 from cnn_offset.blueprints.catalogue.offers import offer_rows
 from cnn_offset.catalogue_index import shelf
@@ -20,7 +27,9 @@ from cnn_offset.domain.money import exponent
 from cnn_offset.extensions import db, platform
 from cnn_offset.guards import guarded, public
 from cnn_offset.i18n import language
+from cnn_offset.models import Activity
 from cnn_offset.services.browsing import activity_by_slug, offers_of
+from cnn_offset.services.listing import is_public, public_listing
 
 bp = guarded(Blueprint("catalogue", __name__), public)
 
@@ -66,7 +75,7 @@ def activity(slug: str) -> ResponseReturnValue:
     return render_template(
         "catalogue/activity.html",
         activity=found,
-        picture=picture_url(found.picture),
+        pictures=_pictures(found),
         technology=words.technology(found.technology),
         scope=words.scope(found.scope),
         notes={kind: gettext(text) for kind, text in words.UNIT_NOTES.items()},
@@ -89,10 +98,39 @@ def _shown_in(texts: Mapping[str, str]) -> str:
     return own if texts.get(own) else next((lang for lang, text in texts.items() if text), own)
 
 
+_TYPES = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+}
+
+
+def _pictures(activity: Activity) -> list[dict[str, Any]]:
+    """Return what the gallery shows: address, widths, the large one, and what it shows."""
+    found = public_listing(db.session(), activity.id)
+    shown = (
+        [(each.path, each.alt) for each in found.pictures]
+        if found
+        else [(activity.picture, activity.picture_alt)]
+    )
+    return [
+        {
+            "url": picture_url(path, 800),
+            "srcset": picture_srcset(path),
+            "large": picture_url(path),
+            "alt": alt,
+        }
+        for path, alt in shown
+    ]
+
+
 def picture(path: str) -> ResponseReturnValue:
-    """Serve a picture of the file store."""
-    kind = guess_type(path)[0] or ""
-    if not kind.startswith("image/") or ".." in path.split("/"):
+    """Serve a picture of the file store, unless it stands in drafts only."""
+    # One name for each file: another way to write it could miss what is asked of it.
+    named = re.fullmatch(r"[\w-]+\.([a-z]+)", path)
+    kind = _TYPES.get(named[1]) if named else None
+    if kind is None or not is_public(db.session(), PICTURES + path):
         abort(404)
     try:
         content = platform().files.cat_file(PICTURES + path)
@@ -103,7 +141,11 @@ def picture(path: str) -> ResponseReturnValue:
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     )
-    response.headers["Cache-Control"] = "public, max-age=604800"
+    # A provider's picture that changes gets another name; drawings keep theirs.
+    lasting = kind == "image/webp"
+    response.headers["Cache-Control"] = (
+        "public, max-age=31536000, immutable" if lasting else "public, max-age=604800"
+    )
     return response
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from flask import current_app, url_for
@@ -15,17 +16,41 @@ from cnn_offset.catalogue_index import Shelf, shelf
 from cnn_offset.domain.facets import Query
 from cnn_offset.extensions import db, platform
 from cnn_offset.i18n import language, localised
+from cnn_offset.pictures import WIDTHS
 from cnn_offset.services.browsing import live_offers
 
 PICTURES = "pictures/"
 """Where in the file store pictures lie; nothing else of it is served."""
+CARD_WIDTH: Final = 800
+"""Pixels that the picture of a card has at most."""
 
 
-def picture_url(path: str) -> str:
-    """Return the address of a picture of the file store, or of the stand-in for none."""
+_SIZED: Final = re.compile(r"(pictures/[0-9a-f]{32}-)([0-9]{3,4})\.webp")
+"""Pictures of providers: there are narrower ones beside the one that a row names."""
+
+
+def picture_url(path: str, width: int = WIDTHS[-1]) -> str:
+    """Return the address of a picture of the file store, or of the stand-in for none.
+
+    A provider's picture comes ``width`` pixels wide, or as wide as there is.
+    """
     if not path.startswith(PICTURES):
         return url_for("static", filename="img/no-picture.svg")
+    sized = _SIZED.fullmatch(path)
+    if sized:
+        path = f"{sized[1]}{min(width, int(sized[2]))}.webp"
     return "/" + quote(path)
+
+
+def picture_srcset(path: str, most: int = WIDTHS[-1]) -> str:
+    """Return a provider's picture in all widths up to ``most``, for ``srcset``; empty for
+    others, such as drawings.
+    """
+    sized = _SIZED.fullmatch(path)
+    if not sized:
+        return ""
+    widths = [each for each in WIDTHS if each <= min(most, int(sized[2]))]
+    return ", ".join(f"{picture_url(path, each)} {each}w" for each in widths)
 
 
 def cards(shown: Shelf, hits: Sequence[tuple[int, Sequence[int]]]) -> list[dict[str, Any]]:
@@ -47,7 +72,8 @@ def cards(shown: Shelf, hits: Sequence[tuple[int, Sequence[int]]]) -> list[dict[
             {
                 "url": f"{address}{card.slug}{rest}",
                 "title": localised(card.title, lang),
-                "picture": picture_url(card.picture),
+                "picture": picture_url(card.picture, CARD_WIDTH),
+                "srcset": picture_srcset(card.picture, CARD_WIDTH),
                 "alt": localised(card.picture_alt, lang),
                 "place": words.choice("country", card.country, lang),
                 "kind": words.choice("technology", card.technology, lang),
