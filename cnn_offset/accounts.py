@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
-from flask import Flask, current_app, flash, request, session, url_for
+from flask import Flask, current_app, flash, request, session
 from flask_babel import gettext
 from flask_security import SQLAlchemyUserDatastore, current_user
-from flask_security.confirmable import generate_confirmation_token
-from flask_security.recoverable import generate_reset_password_token
 from flask_security.utils import hash_password, login_user, logout_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -30,7 +27,7 @@ from cnn_offset import second_factor
 from cnn_offset.domain.staff import StaffRole
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform, security
-from cnn_offset.models import Message, Provider, Role, User, WebAuthn
+from cnn_offset.models import Provider, Role, User, WebAuthn
 from cnn_offset.services import ServiceError, joining
 
 IDLE: Final[Mapping[str, timedelta]] = {
@@ -229,91 +226,3 @@ def _end_old_session() -> None:
 
 def _moment(key: str) -> datetime:
     return datetime.fromtimestamp(session.get(key, 0), UTC)
-
-
-@dataclass(frozen=True)
-class AccountMail:
-    """What a mail about an account says, in the language in force."""
-
-    subject: str
-    paragraphs: Sequence[str]
-    link: str
-    link_text: str
-
-
-def account_mail(message: Message) -> AccountMail:
-    """Write the mail of a row of the kind ``account``.
-
-    A link that opens an account is made here and stored nowhere; its hours count from now.
-    """
-    about = message.params["about"]
-    user = db.session.get(User, message.params["user_id"] or 0)
-    if user is None:
-        about = joining.UNKNOWN
-    elif about == joining.CONFIRM:
-        return AccountMail(
-            gettext("Please confirm your e-mail address"),
-            [
-                gettext("Somebody, probably you, opened an account with this address."),
-                gettext(
-                    "Follow the link within %(hours)s hours and enter your password. "
-                    "If it was not you, do nothing: without the password nobody gets in.",
-                    hours=LINK_HOURS["confirm"],
-                ),
-            ],
-            _link("security.confirm", message.locale, token=generate_confirmation_token(user)),  # type: ignore[no-untyped-call]
-            gettext("Confirm my address"),
-        )
-    elif about == joining.CHANGED:
-        return AccountMail(
-            gettext("Your password was changed"),
-            [
-                gettext("The password of your account was changed and every session was ended."),
-                gettext("If it was not you, choose a new password at once and write to us."),
-            ],
-            _link("security.forgot", message.locale),
-            gettext("Choose a new password"),
-        )
-    elif about in (joining.RESET, joining.EXISTS):
-        first = (
-            gettext("Somebody, probably you, asked for a new password.")
-            if about == joining.RESET
-            else gettext(
-                "Somebody, probably you, wanted to open an account with this address, "
-                "but you have one already. Nothing was changed."
-            )
-        )
-        return AccountMail(
-            gettext("Choose a new password")
-            if about == joining.RESET
-            else gettext("You have an account already"),
-            [
-                first,
-                gettext(
-                    "The link works once and for one hour. "
-                    "If you did not ask for it, do nothing: your password stays as it is."
-                ),
-            ],
-            _link("security.reset", message.locale, token=generate_reset_password_token(user)),  # type: ignore[no-untyped-call]
-            gettext("Choose a new password"),
-        )
-    return AccountMail(
-        gettext("No account with this address"),
-        [
-            gettext(
-                "Somebody, probably you, asked for a new password, but no account has this "
-                "address. Perhaps you used another one."
-            ),
-            gettext(
-                "You can buy without an account: the page “Find my order” sends you the "
-                "links of your orders."
-            ),
-        ],
-        _link("orders.lost", message.locale),
-        gettext("Find my order or attestation"),
-    )
-
-
-def _link(endpoint: str, locale: str, **values: str) -> str:
-    path = url_for(endpoint, lang=locale, _external=False, **values)
-    return platform().settings.PUBLIC_URL.rstrip("/") + path

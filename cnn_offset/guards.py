@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from flask_security import current_user
 
+from cnn_offset import second_factor
+from cnn_offset.accounts import own_path
 from cnn_offset.domain.staff import Duty
+from cnn_offset.extensions import db, platform
+from cnn_offset.services import staffing
 
 Guard = Callable[[], ResponseReturnValue | None]
 View = Callable[..., ResponseReturnValue]
@@ -29,15 +45,21 @@ def signed_in() -> ResponseReturnValue | None:
 
 
 def provider_staff() -> ResponseReturnValue | None:
-    """Let in a provider's staff; to others signed in the page does not exist."""
-    return signed_in() or _only(current_user.has_role("provider") and current_user.provider_id)
+    """Let in a provider's staff; to others signed in the page does not exist.
+
+    The row is read at each request: who was removed is out with the next click.
+    """
+    return signed_in() or _only(
+        current_user.has_role("provider") and current_user.provider_id and current_user.staff_role
+    )
 
 
-def staff_may(duty: Duty) -> Callable[[View], View]:
+def staff_may(duty: Duty, *, fresh: bool = False) -> Callable[[View], View]:
     """Keep a view of the provider's workspace for those whose role carries ``duty``.
 
-    Others of the same provider are told whom to ask (403). Everything that moves money or
-    units stands behind this.
+    Others of the same provider are told whom to ask (403). Then the second factor: who has
+    none is led to set one up, and with ``fresh`` it is asked for again after a while.
+    Everything that moves money or units stands behind this.
     """
 
     def wrap(view: View) -> View:
@@ -47,13 +69,39 @@ def staff_may(duty: Duty) -> Callable[[View], View]:
                 current_app.logger.warning(
                     "refused %s to user %s", request.endpoint, current_user.id
                 )
-                abort(403)
-            return view(*args, **kwargs)
+                owners = staffing.owners_of(db.session(), current_user.provider_id)
+                return render_template("provider/staff_refused.html", owners=owners), 403
+            asked = None
+            if not second_factor.is_enrolled(current_user):
+                asked = redirect(url_for("account.second_factor", next=_here()))
+            elif fresh or not second_factor.has_proved(platform().clock()):
+                asked = prove()
+            return asked or view(*args, **kwargs)
 
-        guarded_view.duty = duty  # type: ignore[attr-defined]
+        guarded_view.duty, guarded_view.fresh = duty, fresh  # type: ignore[attr-defined]
         return guarded_view
 
     return wrap
+
+
+def prove() -> ResponseReturnValue | None:
+    """Ask for a proof, unless one was given in the last minutes; then come back here.
+
+    Of an account without a second factor the proof is the password.
+    """
+    if second_factor.has_proved(platform().clock(), second_factor.FRESH):
+        return None
+    if request.method == "POST":
+        flash(gettext("First prove that it is you; then please send the form again."), "info")
+    return redirect(url_for("account.verify", next=_here()))
+
+
+def _here() -> str:
+    """Return the page that somebody is on, or sends a form from."""
+    if request.method == "GET":
+        return request.full_path.rstrip("?")
+    came = urlsplit(request.referrer or "")
+    return own_path(f"{came.path}?{came.query}".rstrip("?"))
 
 
 def operator() -> ResponseReturnValue | None:

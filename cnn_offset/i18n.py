@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict
+from cnn_offset.domain.staff import StaffRole
 from cnn_offset.domain.status import (
     ApplicationStatus,
     AttestationStatus,
@@ -88,6 +89,11 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         AttestationStatus.QUEUED: N_("Queued"),
         AttestationStatus.ISSUED: N_("Issued"),
     },
+    StaffRole: {
+        StaffRole.OWNER: N_("Owner"),
+        StaffRole.SALES: N_("Sales"),
+        StaffRole.ACCOUNTS: N_("Accounts"),
+    },
     Verdict: {
         Verdict.NOTHING_YET: N_("Nothing yet"),
         Verdict.FAILED: N_("Nothing came"),
@@ -102,7 +108,7 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
 
 
 def status_text(status: StrEnum) -> str:
-    """Return the word for a status or a verdict in the reader's language."""
+    """Return the word for a status, a verdict or a role in the reader's language."""
     return str(gettext(STATUS_LABELS[type(status)][status]))
 
 

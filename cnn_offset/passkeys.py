@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import webauthn
-from flask import session
+from flask import current_app, request, session
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from webauthn.helpers import (
@@ -56,6 +56,12 @@ def _site() -> tuple[str, str]:
     return host, f"{parts.scheme}://{host}{port}"
 
 
+def elsewhere() -> str:
+    """Return where passkeys of this site are made, if the visitor has come another way."""
+    _host, origin = _site()
+    return "" if request.host == urlsplit(origin).netloc else origin
+
+
 def _ask(now: datetime, handle: str = "") -> bytes:
     challenge = secrets.token_bytes(32)
     session["passkey_ask"] = {
@@ -77,7 +83,7 @@ def _asked(now: datetime) -> tuple[bytes, datetime, str] | None:
     return base64url_to_bytes(known["challenge"]), at, known["handle"]
 
 
-def creation_options(user: User, site_name: str, now: datetime) -> str:
+def creation_options(user: User, now: datetime) -> str:
     """Return, as JSON, what a browser needs to make a passkey for ``user``."""
     host, _origin = _site()
     # What passkeys call the account by: nothing that anybody knows it by (WebAuthn 14.6.1).
@@ -85,7 +91,7 @@ def creation_options(user: User, site_name: str, now: datetime) -> str:
     return options_to_json(
         webauthn.generate_registration_options(
             rp_id=host,
-            rp_name=site_name,
+            rp_name=current_app.config["SECURITY_TOTP_ISSUER"],
             user_id=handle.encode(),
             user_name=user.email,
             challenge=_ask(now, handle),

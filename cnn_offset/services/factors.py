@@ -43,7 +43,7 @@ def add_app(
     """Take the app with ``secret`` in place of any other; its code of ``step`` has counted."""
     user.tf_totp_secret, user.tf_last_counter = secret, step
     user.tf_primary_method = APP
-    _keep(session, user, ADDED, "app", locale=locale, now=now)
+    _keep(session, user, ADDED, APP, locale=locale, now=now)
 
 
 def add_passkey(
@@ -76,7 +76,7 @@ def remove_app(session: Session, user: User, *, locale: str, now: datetime) -> N
     user.tf_totp_secret = None
     user.tf_primary_method = PASSKEY if user.webauthn else None
     _forget_codes(user)
-    _keep(session, user, REMOVED, "app", locale=locale, now=now)
+    _keep(session, user, REMOVED, APP, locale=locale, now=now)
 
 
 def remove_passkey(

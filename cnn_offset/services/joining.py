@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cnn_offset.models import User
+from cnn_offset.services import NotFoundError
 from cnn_offset.services.mailing import queue_message
 from cnn_offset.services.moves import note
 
@@ -62,6 +63,43 @@ def register(
             tell_owner(session, CONFIRM, email, user, locale=locale, now=now)
             return
     tell_owner(session, EXISTS, email, user, locale=locale, now=now)
+
+
+def open_confirmed(
+    session: Session, email: str, password_hash: str, *, locale: str, now: datetime
+) -> User:
+    """Open an account for somebody who came by a mailed link, which confirms the address.
+
+    One that was never confirmed is taken over, with the new password: whoever opened it
+    may not have been its owner.
+
+    Raises:
+        NotFoundError: there is a confirmed account, perhaps opened at this very moment.
+
+    """
+    user = find_user(session, email)
+    if user is None:
+        user = User(
+            email=email.strip().lower(),
+            password=password_hash,
+            active=True,
+            fs_uniquifier=secrets.token_hex(32),
+            create_datetime=now,
+            locale=locale,
+        )
+        try:
+            with session.begin_nested():
+                session.add(user)
+        except IntegrityError as error:
+            raise NotFoundError from error
+        note(session, user, old="", new="registered", actor="visitor", why="invited", now=now)
+    elif user.confirmed_at is not None or not user.active:
+        raise NotFoundError
+    else:
+        user.password = password_hash
+        end_sessions(session, user, why="new password", now=now)
+    confirm(session, user, now=now)
+    return user
 
 
 def ask_for_password(session: Session, email: str, *, locale: str, now: datetime) -> None:

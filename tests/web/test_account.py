@@ -14,9 +14,10 @@ from flask.testing import FlaskClient
 from flask_babel import force_locale
 from sqlalchemy import func, select
 
-from cnn_offset.accounts import account_mail, own_path, password_fault
+from cnn_offset.accounts import own_path, password_fault
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.mail import render
+from cnn_offset.mail.letters import write
 from cnn_offset.models import Event, Message, User
 from cnn_offset.services import joining, mailing
 from tests.conftest import Clock
@@ -32,9 +33,10 @@ def newest_link(app: Flask) -> str:
     """Return the path of the link in the newest mail about an account."""
     message = account_mails(app)[-1]
     with app.test_request_context(), force_locale(message.locale):
-        link = account_mail(db.session.merge(message)).link
-    assert link.startswith("http://localhost/")
-    return link.removeprefix("http://localhost")
+        link = write(db.session(), db.session.merge(message)).link
+    assert link is not None
+    assert link[1].startswith("http://localhost/")
+    return link[1].removeprefix("http://localhost")
 
 
 def abouts(app: Flask) -> list[str]:

@@ -54,10 +54,6 @@ def proof_errors(user: User) -> dict[str, str]:
 
 def ways(user: User) -> dict[str, Any]:
     """Return what a page needs that asks ``user`` for a proof."""
-    settings = platform().settings
-    authenticator = ""
-    if settings.SANDBOX_URL:
-        authenticator = f"{settings.SANDBOX_URL.rstrip('/')}/authenticator?secret={DEMO_SECRET}"
     return {
         "has_app": bool(user.tf_totp_secret),
         "passkey_options": passkeys.request_options(user, platform().clock())
@@ -65,5 +61,11 @@ def ways(user: User) -> dict[str, Any]:
         else "",
         "has_recovery": bool(user.mf_recovery_codes),
         "needs_password": not second_factor.is_enrolled(user),
-        "authenticator": authenticator,
+        "authenticator": authenticator(DEMO_SECRET),
     }
+
+
+def authenticator(key: str) -> str:
+    """Return the address of the demo's simulated app, fed with ``key``; empty in earnest."""
+    sandbox = platform().settings.SANDBOX_URL.rstrip("/")
+    return f"{sandbox}/authenticator?secret={key}" if sandbox else ""
