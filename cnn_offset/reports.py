@@ -12,7 +12,7 @@ from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
-import xlsxwriter
+import xlsxwriter  # type: ignore[import-untyped]
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 

@@ -16,7 +16,15 @@ from cnn_offset.blueprints.help import TERMS_VERSION
 from cnn_offset.web import PAGES as ERRORS
 
 LANGUAGES = ("en", "fr", "es")
-PAGES = ("how-it-works", "faq", "units", "terms", "contact", "accessibility")
+PAGES = (
+    "how-it-works",
+    "faq",
+    "provider-guide",
+    "units",
+    "terms",
+    "contact",
+    "accessibility",
+)
 TEXTS = Path(__file__).parents[2] / "cnn_offset/templates/help"
 ENGLISH = re.compile(
     r"\b(the|your|you|with|which|units|cancelled|basket|attestation of|provider|registry|"
@@ -113,7 +121,7 @@ def test_the_three_languages_link_to_the_same_places(client: FlaskClient, page: 
     assert links[0] == links[1] == links[2]
 
 
-@pytest.mark.parametrize("page", ["faq", "units", "terms"])
+@pytest.mark.parametrize("page", ["faq", "provider-guide", "units", "terms"])
 def test_a_translation_has_the_length_of_one(client: FlaskClient, page: str) -> None:
     """Half a translation is noticed."""
     english, *others = (len(visit(client, f"/{lang}/{page}").text) for lang in LANGUAGES)

@@ -44,6 +44,12 @@ def faq() -> ResponseReturnValue:
     return _page("faq", hold_minutes=platform().settings.HOLD_MINUTES, last_orders=last_orders())
 
 
+@bp.get("/provider-guide")
+def provider_guide() -> ResponseReturnValue:
+    """Lead a provider from the application to the first payout."""
+    return _page("provider_guide")
+
+
 @bp.get("/units")
 def units() -> ResponseReturnValue:
     """Explain the kinds of units and what each lets one claim."""
