@@ -27,13 +27,16 @@ from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
 from cnn_offset.extensions import Platform, db, platform, public_url, unit_of_work
 from cnn_offset.models import (
     Attestation,
+    BankStatement,
     Cancellation,
     Checkout,
     Message,
+    Offer,
     Order,
     Payment,
     PayoutMethod,
     Provider,
+    RegistryAccount,
     WebhookDelivery,
 )
 from cnn_offset.plugins.errors import PluginError
@@ -45,11 +48,14 @@ from cnn_offset.services import (
     cancelling,
     checking_out,
     deliveries,
+    holdings,
     mailing,
+    offering,
     ordering,
     paying,
     paying_out,
     reporting,
+    statements,
 )
 
 log = logging.getLogger(__name__)
@@ -69,6 +75,7 @@ FARTHEST: Mapping[type[Any], timedelta] = {
     WebhookDelivery: 2 * LONGEST_PAUSE,
     Message: 2 * LONGEST_PAUSE,
     PayoutMethod: timedelta(hours=25),
+    RegistryAccount: 2 * holdings.READ_AGAIN,
 }
 """What is due later than this was made so by a clock that has stepped back since, and counts
 as due now (trust-facts.md 1.12). Orders and checkouts may wait for months."""
@@ -195,6 +202,24 @@ def _tend_payout(here: Platform, row_id: int) -> datetime | None:
     return paying_out.look(unit_of_work, row_id, plugins=here.payments, now=now)
 
 
+def _read_account(here: Platform, row_id: int) -> datetime | None:
+    return holdings.read_account(unit_of_work, row_id, connectors=here.registries, clock=here.clock)
+
+
+def _end_offer(here: Platform, row_id: int) -> datetime | None:
+    with unit_of_work() as session:
+        return offering.end_offer(session, row_id, now=here.clock())
+
+
+def _record_matches(here: Platform, row_id: int) -> datetime | None:
+    return statements.record_matches(
+        unit_of_work,
+        row_id,
+        second_from=here.settings.SECOND_PERSON_FROM,
+        now=here.clock(),
+    )
+
+
 WORK: Mapping[str, tuple[Any, Work]] = {
     "payment": (Payment, _reconcile),
     "cancellation": (Cancellation, _pursue),
@@ -203,8 +228,11 @@ WORK: Mapping[str, tuple[Any, Work]] = {
     "message": (Message, _send),
     "order": (Order, _tend_order),
     "checkout": (Checkout, _lapse_checkout),
+    "bank_statement": (BankStatement, _record_matches),
     "payout_method": (PayoutMethod, _tend_payout),
     "provider": (Provider, _mail_report),
+    "registry_account": (RegistryAccount, _read_account),
+    "offer": (Offer, _end_offer),
 }
 
 

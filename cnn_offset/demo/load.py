@@ -17,10 +17,18 @@ from cnn_offset.demo.pictures import draw
 from cnn_offset.demo.reading import Demo, DemoActivity, DemoBlock, DemoProvider, read_demo
 from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.extensions import Platform
-from cnn_offset.models import Activity, Block, Offer, PayoutMethod, Provider, User
-from cnn_offset.plugins.registries.base import BlockReport
+from cnn_offset.models import (
+    Activity,
+    Block,
+    Offer,
+    PayoutMethod,
+    Provider,
+    RegistryAccount,
+    User,
+)
 from cnn_offset.services import Begin
-from cnn_offset.services.holdings import mirror_block
+from cnn_offset.services.holdings import map_activity, open_account, read_account
+from cnn_offset.services.terms import keep_terms
 
 OPERATOR: Final = "operator@demo.example"
 _PASSWORD: Final = "calm-river-lantern-42"  # noqa: S105 - printed by `demo accounts`; demo only
@@ -64,7 +72,6 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
     now = platform.clock()
     _store_pictures(platform.files, demo.activities)
     _issue_blocks(sandbox, demo)
-    reports = list(_held_blocks(platform, demo))
     with begin() as session:
         providers = {each.slug: _provider(session, each, now) for each in demo.providers}
         activities = {
@@ -72,25 +79,14 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
             for each in demo.activities
         }
         session.flush()
-        blocks: dict[tuple[str, str], Block] = {}
-        for registry_id, slug, report in reports:
-            block = mirror_block(
-                session,
-                report,
-                registry_id=registry_id,
-                provider=providers[slug],
-                activities={
-                    ref: each for (where, ref), each in activities.items() if where == registry_id
-                },
-                now=now,
-            )
-            if block is not None:
-                blocks[registry_id, report.block_ref] = block
-        session.flush()
-        new = _make_offers(session, demo, blocks, now)
-        offers = len(list(_offered(demo)))
+        accounts = _open_accounts(session, demo, providers, activities, now)
+    for account_id in accounts:
+        read_account(begin, account_id, connectors=platform.registries, clock=platform.clock)
+    with begin() as session:
+        new = _make_offers(session, demo, now)
     _add_staff(begin, demo.providers, now)
-    return DemoSummary(len(providers), len(activities), len(blocks), offers, new)
+    blocks, offers = len(list(_all_blocks(demo))), len(list(_offered(demo)))
+    return DemoSummary(len(providers), len(activities), blocks, offers, new)
 
 
 def accounts() -> list[str]:
@@ -135,13 +131,14 @@ def _offered(demo: Demo) -> Iterator[tuple[DemoActivity, str, DemoBlock]]:
 
 
 def _issue_blocks(sandbox: str, demo: Demo) -> None:
-    accounts = {each.slug: each.accounts for each in demo.providers}
+    providers = {each.slug: each for each in demo.providers}
     wanted: dict[str, list[dict[str, Any]]] = {}
     for activity, block_ref, block in _all_blocks(demo):
         wanted.setdefault(activity.registry, []).append(
             {
                 "block_ref": block_ref,
-                "account": accounts[block.provider][activity.registry],
+                "account": providers[block.provider].accounts[activity.registry],
+                "account_kind": providers[block.provider].kind(activity.registry),
                 "activity": activity.ref,
                 "unit_type": block.unit.value,
                 "party": activity.host_party,
@@ -149,7 +146,7 @@ def _issue_blocks(sandbox: str, demo: Demo) -> None:
                 "quantity": block.quantity,
                 "monitoring_start": block.monitoring_start.isoformat(),
                 "monitoring_end": block.monitoring_end.isoformat(),
-                "eligible": block.eligible,
+                "share_of_proceeds": block.share_of_proceeds,
                 "taken": block.taken,
             }
         )
@@ -162,15 +159,34 @@ def _registry(address: str, registry: str) -> str:
     return f"{address}/registries/{registry.replace('_', '-')}"
 
 
-def _held_blocks(platform: Platform, demo: Demo) -> Iterator[tuple[str, str, BlockReport]]:
-    holders = {(activity.registry, block.provider) for activity, _ref, block in _all_blocks(demo)}
-    accounts = {each.slug: each.accounts for each in demo.providers}
-    for registry, slug in sorted(holders):
-        for report in platform.registries[registry].list_blocks(accounts[slug][registry]):
-            yield registry, slug, report
-
-
 # The rows
+
+
+def _open_accounts(
+    session: Session,
+    demo: Demo,
+    providers: Mapping[str, Provider],
+    activities: Mapping[tuple[str, str], Activity],
+    now: datetime,
+) -> list[int]:
+    """Map every provider to the projects of its blocks; return the ids of the accounts."""
+    said = {each.slug: each for each in demo.providers}
+    held = {(each.registry, block.provider, each.ref) for each, _, block in _all_blocks(demo)}
+    opened: dict[tuple[str, str], RegistryAccount] = {}
+    for registry, slug, ref in sorted(held):
+        if (registry, slug) not in opened:
+            opened[registry, slug] = open_account(
+                session,
+                providers[slug],
+                registry_id=registry,
+                account_ref=said[slug].accounts[registry],
+                kind=said[slug].kind(registry),
+                now=now,
+            )
+        map_activity(
+            session, opened[registry, slug], activities[registry, ref], actor="demo", now=now
+        )
+    return [each.id for each in opened.values()]
 
 
 def _provider(session: Session, wanted: DemoProvider, now: datetime) -> Provider:
@@ -228,10 +244,9 @@ def _activity(session: Session, wanted: DemoActivity, sandbox: str, now: datetim
     return found
 
 
-def _make_offers(
-    session: Session, demo: Demo, blocks: Mapping[tuple[str, str], Block], now: datetime
-) -> int:
+def _make_offers(session: Session, demo: Demo, now: datetime) -> int:
     known = set(session.scalars(select(Offer.block_id)))
+    blocks = {(each.registry_id, each.block_ref): each for each in session.scalars(select(Block))}
     made = 0
     for activity, block_ref, wanted in _offered(demo):
         block = blocks[activity.registry, block_ref]
@@ -239,18 +254,19 @@ def _make_offers(
         quantity = min(wanted.offer, block.held)
         if wanted.price is None or block.id in known or not quantity:
             continue
-        session.add(
-            Offer(
-                block_id=block.id,
-                provider_id=block.provider_id,
-                price_minor=wanted.price.minor,
-                currency=wanted.price.currency,
-                quantity=quantity,
-                min_quantity=wanted.min,
-                created_at=now,
-                changed_at=now,
-            )
+        offer = Offer(
+            block_id=block.id,
+            provider_id=block.provider_id,
+            price_minor=wanted.price.minor,
+            currency=wanted.price.currency,
+            quantity=quantity,
+            min_quantity=wanted.min,
+            created_at=now,
+            changed_at=now,
         )
+        session.add(offer)
+        session.flush()
+        keep_terms(session, offer, actor="demo", why="", now=now)
         made += 1
     return made
 

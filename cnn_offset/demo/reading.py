@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.units import UnitType
-from cnn_offset.models import ActivityKind
+from cnn_offset.models import AccountKind, ActivityKind
 
 
 def _money(text: Any) -> Any:
@@ -57,12 +57,18 @@ class DemoProvider(_Data):
     email: str
     website: str
     accounts: Mapping[str, str]
+    kinds: Mapping[str, AccountKind] = Field(default_factory=dict)
+    """By registry: kinds of accounts that are not permanent ones."""
     payout: Sequence[DemoPayout]
 
     @property
     def staff_email(self) -> str:
         """With what its one member of staff signs in."""
         return f"staff@{self.slug}.example"
+
+    def kind(self, registry: str) -> AccountKind:
+        """Say which kind its account at ``registry`` is."""
+        return self.kinds.get(registry, AccountKind.PERMANENT)
 
 
 class DemoBlock(_Data):
@@ -74,7 +80,7 @@ class DemoBlock(_Data):
     quantity: int = Field(ge=1)
     monitoring_start: date = Field(alias="from")
     monitoring_end: date = Field(alias="to")
-    eligible: bool = True
+    share_of_proceeds: Literal["paid", "partly", "unpaid"] = "paid"
     taken: Sequence[tuple[int, int]] = ()
     """Pairs of how many units to skip from the start and how many are gone from there."""
     price: Price | None = None
@@ -87,6 +93,11 @@ class DemoBlock(_Data):
     def last(self) -> int:
         """The last unit's number."""
         return self.first + self.quantity - 1
+
+    @property
+    def eligible(self) -> bool:
+        """Whether it may be offered."""
+        return self.share_of_proceeds == "paid"
 
 
 class DemoActivity(_Data):

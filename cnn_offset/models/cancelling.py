@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cnn_offset.domain.status import CANCELLATION_MOVES, CancellationStatus
 from cnn_offset.domain.units import SerialRange
 from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
 from cnn_offset.models.ordering import OrderLine
+
+IN_FLIGHT: Final = "status IN ('submitted', 'unknown', 'mismatched')"
+"""Of a cancellation: the registry may have acted, and we do not know how."""
 
 
 class Cancellation(WorkMixin, Model):
@@ -28,6 +31,14 @@ class Cancellation(WorkMixin, Model):
         CheckConstraint("sends >= 0", name="sends"),
         Index("ix_cancellation_order", "order_id"),
         Index("ix_cancellation_completed", "completed_at"),
+        Index(
+            "ix_cancellation_in_flight",
+            "registry_id",
+            "account_ref",
+            "block_ref",
+            sqlite_where=text(IN_FLIGHT),
+            postgresql_where=text(IN_FLIGHT),
+        ),
         due_index("cancellation"),
     )
     MOVES: ClassVar[Mapping[Any, Any]] = CANCELLATION_MOVES

@@ -69,6 +69,10 @@ class Activity(Model):
     blocks: Mapped[list[Block]] = relationship(back_populates="activity")
 
 
+def _as_held(context: Any) -> Any:
+    return context.get_current_parameters()["held"]
+
+
 class Block(Model):
     """A run of serial numbers of one issuance in one registry account, as the registry reports it."""
 
@@ -77,6 +81,15 @@ class Block(Model):
         UniqueConstraint("registry_id", "account_ref", "block_ref"),
         CheckConstraint("first >= 1 AND last >= first", name="range"),
         CheckConstraint("held >= 0 AND held <= last - first + 1", name="held"),
+        # A provider's holdings in the order in which they are listed.
+        Index(
+            "ix_block_provider_order",
+            "provider_id",
+            "registry_id",
+            "account_ref",
+            "activity_id",
+            "id",
+        ),
         CheckConstraint("monitoring_end >= monitoring_start", name="monitoring"),
     )
 
@@ -94,7 +107,13 @@ class Block(Model):
     first_text: Mapped[str]
     last_text: Mapped[str]
     held: Mapped[int] = mapped_column(BigInteger)
-    """Units still in the account when last read."""
+    """Units surely still in the account: as last read, less what was cancelled since that
+    reading began. Offers are made of these.
+    """
+    reported: Mapped[int] = mapped_column(BigInteger, default=_as_held, server_default="0")
+    """Units in the account when last read; may include some that were cancelled meanwhile.
+    Offers that promise more than these and what is in flight are shrunk.
+    """
     monitoring_start: Mapped[date]
     monitoring_end: Mapped[date]
     vintage: Mapped[int]
@@ -140,6 +159,7 @@ class Offer(WorkMixin, Model):
         ),
         # Every order takes and gives back units here: no index on what that changes.
         Index("ix_offer_block", "block_id"),
+        Index("ix_offer_provider_status", "provider_id", "status", "id"),
         Index("uq_offer_private_token", "private_token", unique=True),
         due_index("offer"),
     )

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from .faults import current_faults
-from .registries_books import Book, held
+from .registries_books import Book, account_kind, held, proceeds
 from .state import Document, current_state
 
 bp = Blueprint("registries_async", __name__, url_prefix="/registries/a64-final/api")
@@ -40,7 +40,7 @@ def list_holdings() -> ResponseReturnValue:
         return _problem(400, "bad-cursor", "The cursor is not one of ours.")
     size = book.settings()["page_size"]
     rows = book.state.rows("a64-final/block", part=account, after=after, limit=size + 1)
-    if not rows and not cursor:
+    if not book.knows_account(account):
         return _problem(404, "unknown-account", "There is no such account.")
     page, more = rows[:size], len(rows) > size
     return _answer(
@@ -115,8 +115,15 @@ def _holding(book: Book, block: Document) -> Document:
         "balance": held(block),
         "monitoring": {"from": block["monitoring_start"], "to": block["monitoring_end"]},
         "vintage": block["vintage"],
-        "cancellable": block["eligible"],
+        "cancellable": not _blocked_by(block),
+        "blocked_by": _blocked_by(block),
     }
+
+
+def _blocked_by(block: Document) -> str | None:
+    if account_kind(block) in ("temporary", "annex_i"):
+        return "account-type"
+    return {"paid": None, "partly": "sop-partly-paid", "unpaid": "sop-unpaid"}[proceeds(block)]
 
 
 def _operation(operation: Document) -> Document:

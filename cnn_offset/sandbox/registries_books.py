@@ -18,6 +18,9 @@ UNIT_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "a64-interim": ("a64er_authorised", "a64er_contribution"),
     "a64-final": ("a64er_authorised", "a64er_contribution"),
 }
+PROCEEDS: Final = ("paid", "partly", "unpaid")
+"""How much of the share of proceeds is paid for a block."""
+ACCOUNT_KINDS: Final = ("pending", "permanent", "temporary", "annex_i")
 _UNIT_CODE: Final = {"cer": 5, "tcer": 6, "lcer": 7}
 DEFAULTS: Final[Document] = {
     "deduplicates": True,
@@ -81,13 +84,20 @@ class Book:
         """List the blocks, of one account or of all."""
         return self.state.all(self._blocks, part=account)
 
+    def knows_account(self, account: str) -> bool:
+        """Whether units were ever issued to an account, even if nothing is left in it."""
+        return self.state.get(f"{self.name}/account", account) is not None or bool(
+            self.blocks(account)
+        )
+
     def seed(self, wanted: list[Document]) -> list[Document]:
         """Issue blocks, as ``POST /control/registries/<name>/blocks`` is told.
 
         Keys: ``block_ref`` (made up if missing), ``account``, ``activity``, ``unit_type``,
         ``party``, ``first`` (the next free number of the series if missing),
         ``quantity``, ``monitoring_start``, ``monitoring_end``; optional ``vintage``,
-        ``commitment_period``, ``eligible``, ``annex_i`` (the account's kind) and ``taken``:
+        ``commitment_period``, ``share_of_proceeds`` (a key of ``PROCEEDS``; ``eligible``
+        false is short for unpaid), ``account_kind`` (of ``ACCOUNT_KINDS``) and ``taken``:
         pairs of how many units to skip from the start and how many are gone from there.
         A block that is there already stays as it is, so seeding may be repeated.
 
@@ -116,7 +126,7 @@ class Book:
             block: Document = {
                 "block_ref": ref,
                 "account": str(wanted["account"]),
-                "annex_i": bool(wanted.get("annex_i", False)),
+                "account_kind": account_kind(wanted),
                 "activity": activity,
                 "unit_type": wanted["unit_type"],
                 "party": party,
@@ -128,7 +138,7 @@ class Book:
                 "monitoring_start": start.isoformat(),
                 "monitoring_end": end.isoformat(),
                 "vintage": int(wanted.get("vintage") or end.year),
-                "eligible": bool(wanted.get("eligible", True)),
+                "share_of_proceeds": proceeds(wanted),
                 "taken": _merged(
                     [
                         (first + skip, first + skip + count - 1)
@@ -148,15 +158,21 @@ class Book:
             if other["series"] == series and first <= other["last"] and other["first"] <= last:
                 raise ValueError(f"block {ref} overlaps {other['block_ref']}")
         self._keep(block)
+        self.state.put(f"{self.name}/account", block["account"], {})
         blocks.append(block)
         return block
 
     def change_block(self, ref: str, values: Document) -> Document:
-        """Set ``eligible``, or let another channel ``take`` the next so many units."""
+        """Set ``share_of_proceeds`` (or ``eligible``, as in ``seed``), let another channel
+        ``take`` the next so many units, or let the block ``vanish`` from its account.
+        """
         with self.state.transaction():
             block = self._block(ref)
-            if "eligible" in values:
-                block["eligible"] = bool(values["eligible"])
+            if "eligible" in values or "share_of_proceeds" in values:
+                block["share_of_proceeds"] = proceeds(values)
+            if values.get("vanish"):
+                self.state.delete(self._blocks, ref)
+                return block
             if "take" in values:
                 self._take(block, int(values["take"]))
             self._keep(block)
@@ -302,13 +318,21 @@ class Book:
         block = self._block(request["block_ref"])
         if block["account"] != request["account"]:
             raise RefusalError("WRONG_ACCOUNT", "The block is not in that account.")
-        if block["annex_i"]:
+        if account_kind(block) == "annex_i":
             raise RefusalError(
                 "ANNEX_I_ACCOUNT", "Units in an account of an Annex I Party cannot be cancelled."
             )
-        if not block["eligible"]:
+        if account_kind(block) == "temporary":
+            raise RefusalError(
+                "TEMPORARY_ACCOUNT", "Units in a temporary account cannot be cancelled."
+            )
+        if proceeds(block) == "unpaid":
             raise RefusalError(
                 "SHARE_OF_PROCEEDS_UNPAID", "The share of proceeds has not been paid."
+            )
+        if proceeds(block) == "partly":
+            raise RefusalError(
+                "SHARE_OF_PROCEEDS_PARTLY_PAID", "The share of proceeds has been paid in part."
             )
         if request["quantity"] < 1:
             raise RefusalError("INVALID_QUANTITY", "The quantity must be at least 1.")
@@ -343,6 +367,22 @@ class Book:
             raise RefusalError("INSUFFICIENT_UNITS", "The block has not so many units left.")
         block["taken"] = _merged([*map(tuple, block["taken"]), *spans])
         return spans
+
+
+def proceeds(values: Document) -> str:
+    """Read how much of the share of proceeds is paid, of a block or of a wish about one."""
+    said = values.get("share_of_proceeds") or ("paid" if values.get("eligible", True) else "unpaid")
+    if said not in PROCEEDS:
+        raise ValueError(f"share_of_proceeds is one of {', '.join(PROCEEDS)}")
+    return str(said)
+
+
+def account_kind(values: Document) -> str:
+    """Read which kind of account a block lies in."""
+    said = values.get("account_kind") or "permanent"
+    if said not in ACCOUNT_KINDS:
+        raise ValueError(f"account_kind is one of {', '.join(ACCOUNT_KINDS)}")
+    return str(said)
 
 
 def held(block: Document) -> int:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from .faults import current_faults
-from .registries_books import Book, RefusalError, held
+from .registries_books import Book, RefusalError, account_kind, held, proceeds
 from .state import Document, current_state
 
 bp = Blueprint("registries_sync", __name__)
@@ -20,6 +20,13 @@ _UNIT_TYPES = {
     "a64er_authorised": "A6.4ER-A",
     "a64er_contribution": "A6.4ER-MC",
 }
+_ACCOUNT_TYPES = {
+    "pending": "PENDING",
+    "permanent": "HOLDING",
+    "temporary": "TEMPORARY_HOLDING",
+    "annex_i": "ANNEX_I",
+}
+_PROCEEDS = {"paid": "PAID", "partly": "PARTLY_PAID", "unpaid": "UNPAID"}
 _STATUS = {"UNKNOWN_BLOCK": 404, "UNKNOWN_ACCOUNT": 404, "INVALID_REQUEST": 400}
 
 
@@ -41,13 +48,13 @@ def list_blocks(name: str, account: str) -> ResponseReturnValue:
     """List the blocks of an account, one page of them."""
     book = _book(name)
     blocks = book.blocks(account)
-    if not blocks:
+    if not book.knows_account(account):
         return _refusal(book, RefusalError("UNKNOWN_ACCOUNT", "There is no such account."))
     size, page = book.settings()["page_size"], request.args.get("page", 1, int)
     return _answer(
         book,
         page=page,
-        pages=-(-len(blocks) // size),
+        pages=max(-(-len(blocks) // size), 1),
         blocks=[_block(book, each) for each in blocks[(page - 1) * size : page * size]],
     )
 
@@ -121,7 +128,8 @@ def _block(book: Book, block: Document) -> Document:
         "monitoringStart": block["monitoring_start"],
         "monitoringEnd": block["monitoring_end"],
         "vintage": block["vintage"],
-        "shareOfProceedsPaid": block["eligible"],
+        "accountType": _ACCOUNT_TYPES[account_kind(block)],
+        "shareOfProceeds": _PROCEEDS[proceeds(block)],
     }
 
 

@@ -20,7 +20,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from cnn_offset.domain.units import first_overlap, total
+from cnn_offset.domain.units import Obstacle, first_overlap, total
 from cnn_offset.plugins.errors import (
     OutcomeUnknownError,
     PluginError,
@@ -89,11 +89,17 @@ class BaseConnectorContract:
         after = _block(world, ref)
         assert (after.held, after.issued.quantity) == (75, 100)
 
-    def test_lists_eligibility(self, world: RegistryWorld) -> None:
-        """A block that may not be cancelled says so."""
-        good, bad = world.seed(5), world.seed(5, eligible=False)
-        assert _block(world, good).eligible
-        assert not _block(world, bad).eligible
+    def test_lists_obstacles(self, world: RegistryWorld) -> None:
+        """A block that may not be cancelled says so, and why."""
+        seeded = {each: world.seed(5, obstacle=each) for each in (None, *world.obstacles)}
+        listed = {
+            each.block_ref: each.obstacle for each in world.connector.list_blocks(world.account)
+        }
+        assert {each: listed[ref] for each, ref in seeded.items()} == {
+            each: each for each in seeded
+        }
+        assert _block(world, seeded[None]).eligible
+        assert not _block(world, seeded[Obstacle.PROCEEDS_UNPAID]).eligible
 
     def test_failed_listing_is_an_error(self, world: RegistryWorld) -> None:
         """An error or nonsense never reads as an account without blocks."""
@@ -179,8 +185,11 @@ class BaseConnectorContract:
         _refused(world, _request(world, world.seed(100, account=world.other_account), 1))
 
     def test_refuses_ineligible(self, world: RegistryWorld) -> None:
-        """A block whose share of proceeds is unpaid is refused."""
-        _refused(world, _request(world, world.seed(100, eligible=False), 1))
+        """A block that says it may not be cancelled is refused."""
+        for obstacle in world.obstacles:
+            _refused(
+                world, _request(world, world.seed(100, obstacle=obstacle), 1, key=f"key-{obstacle}")
+            )
 
     def test_refuses_when_closed(self, world: RegistryWorld) -> None:
         """A closed registry refuses; it is not silent."""

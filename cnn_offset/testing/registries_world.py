@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
+from cnn_offset.domain.units import Obstacle
 from cnn_offset.plugins.registries.base import RegistryConnector
 
 
@@ -40,6 +41,12 @@ class RegistryWorld(abc.ABC):
     account: str
     other_account: str
     """A second account of the registry."""
+    obstacles: Sequence[Obstacle] = (
+        Obstacle.PROCEEDS_UNPAID,
+        Obstacle.PROCEEDS_PARTLY,
+        Obstacle.ACCOUNT_KIND,
+    )
+    """What the registry says when a block may not be cancelled; unpaid is always among it."""
     secret: str
     """What the connector proves itself with."""
 
@@ -49,13 +56,14 @@ class RegistryWorld(abc.ABC):
         quantity: int,
         *,
         gone: Sequence[tuple[int, int]] = (),
-        eligible: bool = True,
+        obstacle: Obstacle | None = None,
         account: str | None = None,
     ) -> str:
         """Issue a block in :attr:`account` and return its name.
 
         ``gone``: pairs of how many units to skip from the start, and how many are gone
-        from there because somebody else cancelled them.
+        from there because somebody else cancelled them. ``obstacle``: one of
+        :attr:`obstacles`, for which the registry does not let it be cancelled.
         """
 
     @abc.abstractmethod

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cnn_offset.domain.units import Obstacle
 from cnn_offset.plugins.registries.a64_final import A64FinalConnector
 from cnn_offset.plugins.registries.a64_interim import A64InterimConnector
 from cnn_offset.plugins.registries.base import RegistryConnector
@@ -71,7 +72,7 @@ class SandboxRegistryWorld(RegistryWorld):
         quantity: int,
         *,
         gone: Sequence[tuple[int, int]] = (),
-        eligible: bool = True,
+        obstacle: Obstacle | None = None,
         account: str | None = None,
     ) -> str:
         block = {
@@ -82,7 +83,11 @@ class SandboxRegistryWorld(RegistryWorld):
             "quantity": quantity,
             "monitoring_start": "2011-06-01",
             "monitoring_end": "2012-05-31",
-            "eligible": eligible,
+            "share_of_proceeds": {
+                Obstacle.PROCEEDS_UNPAID: "unpaid",
+                Obstacle.PROCEEDS_PARTLY: "partly",
+            }.get(obstacle, "paid"),  # type: ignore[arg-type]
+            "account_kind": "annex_i" if obstacle is Obstacle.ACCOUNT_KIND else "permanent",
             "taken": gone,
         }
         answer = self.sandbox.post(f"/control/registries/{self.name}/blocks", [block])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cnn_offset.domain.units import Obstacle
 from cnn_offset.plugins.errors import (
     OutcomeUnknownError,
     PluginError,
@@ -317,33 +318,38 @@ def test_pages_that_never_end_are_given_up(canned: Canned) -> None:
         list(made(A64FinalConnector, canned.url).list_blocks("ACC-1"))
 
 
+BLOCK = {
+    "blockId": "B1",
+    "accountId": "ACC-1",
+    "activityRef": "8",
+    "unitType": "CER",
+    "party": "BR",
+    "commitmentPeriod": 1,
+    "units": SEGMENT,
+    "held": 3,
+    "monitoringStart": "2011-06-01",
+    "monitoringEnd": "2012-05-31",
+    "vintage": 2012,
+    "accountType": "HOLDING",
+    "shareOfProceeds": "PAID",
+}
+HOLDING = {
+    "id": "B1",
+    "account": "ACC-1",
+    "activity": {"reference": "8", "host_party": "BR"},
+    "unit": "AER",
+    "issued": {"series": "BR", "from": 10, "to": 14, "from_id": "x10", "to_id": "x14"},
+    "balance": 3,
+    "monitoring": {"from": "2011-06-01", "to": "2012-05-31"},
+    "vintage": 2012,
+    "cancellable": True,
+    "blocked_by": None,
+}
+
+
 @pytest.mark.parametrize("account", ["ACC-1", "ACC-2"])
 def test_a_block_of_another_account_is_not_believed(canned: Canned, account: str) -> None:
-    block = {
-        "blockId": "B1",
-        "accountId": account,
-        "activityRef": "8",
-        "unitType": "CER",
-        "party": "BR",
-        "commitmentPeriod": 1,
-        "units": SEGMENT,
-        "held": 3,
-        "monitoringStart": "2011-06-01",
-        "monitoringEnd": "2012-05-31",
-        "vintage": 2012,
-        "shareOfProceedsPaid": True,
-    }
-    holding = {
-        "id": "B1",
-        "account": account,
-        "activity": {"reference": "8", "host_party": "BR"},
-        "unit": "AER",
-        "issued": {"series": "BR", "from": 10, "to": 14, "from_id": "x10", "to_id": "x14"},
-        "balance": 3,
-        "monitoring": {"from": "2011-06-01", "to": "2012-05-31"},
-        "vintage": 2012,
-        "cancellable": True,
-    }
+    block, holding = BLOCK | {"accountId": account}, HOLDING | {"account": account}
     canned.says("200 OK", YES | {"blocks": [block], "items": [holding]})
     for kind in (CdmConnector, A64FinalConnector):
         listing = made(kind, canned.url).list_blocks("ACC-1")
@@ -352,6 +358,48 @@ def test_a_block_of_another_account_is_not_believed(canned: Canned, account: str
         else:
             with pytest.raises(OutcomeUnknownError):
                 list(listing)
+
+
+@pytest.mark.parametrize(
+    ("block", "obstacle"),
+    [
+        ({}, None),
+        ({"accountType": "PENDING"}, None),
+        ({"shareOfProceeds": "UNPAID"}, Obstacle.PROCEEDS_UNPAID),
+        ({"shareOfProceeds": "PARTLY_PAID"}, Obstacle.PROCEEDS_PARTLY),
+        ({"shareOfProceeds": "WAIVED"}, Obstacle.REFUSED),
+        ({"accountType": "TEMPORARY_HOLDING"}, Obstacle.ACCOUNT_KIND),
+        ({"accountType": "ANNEX_I", "shareOfProceeds": "UNPAID"}, Obstacle.ACCOUNT_KIND),
+        ({"accountType": "SPECIAL"}, Obstacle.REFUSED),
+    ],
+)
+def test_reads_why_a_block_may_not_be_cancelled(
+    canned: Canned, block: dict[str, str], obstacle: Obstacle | None
+) -> None:
+    canned.says("200 OK", YES | {"blocks": [BLOCK | block]})
+    [found] = made(CdmConnector, canned.url).list_blocks("ACC-1")
+    assert (found.obstacle, found.eligible) == (obstacle, obstacle is None)
+
+
+@pytest.mark.parametrize(
+    ("cancellable", "reason", "obstacle"),
+    [
+        (True, None, None),
+        (False, "sop-unpaid", Obstacle.PROCEEDS_UNPAID),
+        (False, "sop-partly-paid", Obstacle.PROCEEDS_PARTLY),
+        (False, "account-type", Obstacle.ACCOUNT_KIND),
+        (False, "frozen", Obstacle.REFUSED),
+        (False, None, Obstacle.REFUSED),
+        (True, "sop-unpaid", Obstacle.PROCEEDS_UNPAID),
+    ],
+)
+def test_reads_why_a_holding_may_not_be_cancelled(
+    canned: Canned, cancellable: bool, reason: str | None, obstacle: Obstacle | None
+) -> None:
+    said = {"cancellable": cancellable, "blocked_by": reason}
+    canned.says("200 OK", YES | {"items": [HOLDING | said]})
+    [found] = made(A64FinalConnector, canned.url).list_blocks("ACC-1")
+    assert found.obstacle is obstacle
 
 
 def test_success_without_a_result_is_unknown(canned: Canned) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cnn_offset.domain.units import SerialRange
+from cnn_offset.domain.units import Obstacle, SerialRange
 from cnn_offset.plugins.errors import (
     OutcomeUnknownError,
     PluginError,
@@ -98,7 +98,15 @@ class ThinksAllEligible(Good):
 
     def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
         for block in super().list_blocks(account_ref):
-            yield dataclasses.replace(block, eligible=True)
+            yield dataclasses.replace(block, obstacle=None)
+
+
+class MixesUpReasons(Good):
+    """Says no, but for another reason than the registry's."""
+
+    def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
+        for block in super().list_blocks(account_ref):
+            yield dataclasses.replace(block, obstacle=block.obstacle and Obstacle.REFUSED)
 
 
 class TakesErrorForEmptyAccount(Good):
@@ -355,7 +363,8 @@ MUTANTS: list[tuple[str, type[RegistryConnector]]] = [
     ("lists_every_block_once", ReadsPagesTwice),
     ("lists_one_account", ListsOtherAccounts),
     ("lists_what_is_held", TakesIssuedForHeld),
-    ("lists_eligibility", ThinksAllEligible),
+    ("lists_obstacles", ThinksAllEligible),
+    ("lists_obstacles", MixesUpReasons),
     ("failed_listing_is_an_error", TakesErrorForEmptyAccount),
     ("cancels_what_was_asked", CancelsOneMore),
     ("cancels_what_was_asked", WritesNoReference),

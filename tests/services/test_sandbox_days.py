@@ -31,6 +31,7 @@ from cnn_offset.domain.status import (
 )
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import (
+    AccountKind,
     Attestation,
     Block,
     Cancellation,
@@ -40,7 +41,7 @@ from cnn_offset.models import (
     Payment,
     WebhookDelivery,
 )
-from cnn_offset.services import checking_out, holdings, ordering, paying, selling
+from cnn_offset.services import banking, checking_out, holdings, ordering, paying
 from cnn_offset.services.attention import attention
 from cnn_offset.services.checking import check_all
 from tests.conftest import Clock
@@ -111,9 +112,9 @@ class Town:
         self.open(order_id, "bank_transfer")
         with unit_of_work() as session:
             order = session.get_one(Order, order_id)
-            selling.record_bank_money(
+            banking.type_entry(
                 session, order, amount=amount or order.total, bank_ref=f"B{order_id}",
-                received_on=date(2026, 1, 2), actor="staff", now=self.clock(),
+                received_on=date(2026, 1, 2), actor="staff", second_from=0, now=self.clock(),
             )  # fmt: skip
 
     def choose(self, payment_id: int, choice: str = "") -> None:
@@ -243,12 +244,13 @@ def _offer(sandbox: Sandbox, name: str, provider: Any) -> int:
     activity = make_activity(registry_id=name, ref="7001")
     db.session.commit()
     here = platform()
-    for report in here.registries[name].list_blocks("ACC-1"):
-        with unit_of_work() as session:
-            holdings.mirror_block(
-                session, report, registry_id=name, provider=provider,
-                activities={"7001": activity}, now=here.clock(),
-            )  # fmt: skip
+    with unit_of_work() as session:
+        account = holdings.open_account(
+            session, provider, registry_id=name, account_ref="ACC-1",
+            kind=AccountKind.PERMANENT, now=here.clock(),
+        )  # fmt: skip
+        holdings.map_activity(session, account, activity, actor="test", now=here.clock())
+    jobs.do("registry_account", account.id)
     with unit_of_work() as session:
         block = session.scalars(
             select(Block).where(Block.registry_id == name, Block.party == "KE")

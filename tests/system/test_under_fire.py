@@ -22,7 +22,7 @@ import requests
 from flask_migrate import upgrade
 from sqlalchemy import func, select, update
 
-from cnn_offset import running
+from cnn_offset import jobs, running
 from cnn_offset.app import create_app, utc_now
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.money import Money
@@ -30,6 +30,7 @@ from cnn_offset.domain.status import AttestationStatus, MessageStatus, OrderStat
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.jobs import start_payment
 from cnn_offset.models import (
+    AccountKind,
     Attestation,
     Block,
     Cancellation,
@@ -39,7 +40,7 @@ from cnn_offset.models import (
     Payment,
     Provider,
 )
-from cnn_offset.services import checking_out, holdings, ordering, paying, selling
+from cnn_offset.services import banking, checking_out, holdings, ordering, paying
 from cnn_offset.services.checking import check_all
 from tests.conftest import missing
 from tests.factories import make_activity, make_offer, make_payout, make_provider
@@ -162,16 +163,17 @@ def place_orders(sandbox_url: str) -> None:
     activity = make_activity(ref="7001")
     db.session.commit()
     here = platform()
-    for report in here.registries["cdm"].list_blocks("ACC-1"):
-        with unit_of_work() as session:
-            holdings.mirror_block(
-                session,
-                report,
-                registry_id="cdm",
-                provider=provider,
-                activities={"7001": activity},
-                now=here.clock(),
-            )
+    with unit_of_work() as session:
+        account = holdings.open_account(
+            session,
+            provider,
+            registry_id="cdm",
+            account_ref="ACC-1",
+            kind=AccountKind.PERMANENT,
+            now=here.clock(),
+        )
+        holdings.map_activity(session, account, activity, actor="test", now=here.clock())
+    jobs.do("registry_account", account.id)
     with unit_of_work() as session:
         offer_id = make_offer(session.scalars(select(Block)).one()).id
     for n in range(ORDERS):
@@ -208,13 +210,13 @@ def place_one(offer_id: int, n: int) -> None:
     start_payment(here, payment_id)
     with unit_of_work() as session:
         order = session.get_one(Order, order_id)
-        selling.record_bank_money(
+        banking.type_entry(
             session,
             order,
             amount=Money(order.total_minor, "USD"),
             bank_ref=f"B{n}",
             received_on=date.today(),
-            actor="test",
+            actor="test", second_from=0,
             now=here.clock(),
         )
 

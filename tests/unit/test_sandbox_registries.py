@@ -105,7 +105,7 @@ def test_no_unit_is_ever_given_twice(holes: list[tuple[int, int]], sizes: list[i
         ("INVALID_QUANTITY", {}, {"quantity": 0}),
         ("INVALID_QUANTITY", {}, {"quantity": -1}),
         ("SHARE_OF_PROCEEDS_UNPAID", {"eligible": False}, {}),
-        ("ANNEX_I_ACCOUNT", {"annex_i": True}, {}),
+        ("ANNEX_I_ACCOUNT", {"account_kind": "annex_i"}, {}),
     ],
 )
 def test_refuses(book: Book, code: str, change: dict[str, Any], asked: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from cnn_offset.domain.text import N_
-from cnn_offset.domain.units import SerialError, SerialRange, UnitType
+from cnn_offset.domain.units import Obstacle, SerialError, SerialRange, UnitType
 from cnn_offset.plugins.errors import OutcomeUnknownError, RefusedError
 from cnn_offset.plugins.registries._http import ConnectionSettings, Wire, call
 from cnn_offset.plugins.registries.base import (
@@ -56,6 +56,7 @@ class _Holding(Wire):
     monitoring: _Period
     vintage: int
     cancellable: bool
+    blocked_by: str | None
 
 
 class _HoldingPage(Wire):
@@ -229,8 +230,22 @@ def _block(holding: _Holding, account_ref: str) -> BlockReport:
         monitoring_end=holding.monitoring.end,
         vintage=holding.vintage,
         commitment_period=None,
-        eligible=holding.cancellable,
+        obstacle=_obstacle(holding),
     )
+
+
+_OBSTACLES = {
+    "sop-unpaid": Obstacle.PROCEEDS_UNPAID,
+    "sop-partly-paid": Obstacle.PROCEEDS_PARTLY,
+    "account-type": Obstacle.ACCOUNT_KIND,
+}
+
+
+def _obstacle(holding: _Holding) -> Obstacle | None:
+    """A reason that is not among these is a no that nobody has explained to us."""
+    if holding.cancellable and not holding.blocked_by:
+        return None
+    return _OBSTACLES.get(holding.blocked_by or "", Obstacle.REFUSED)
 
 
 def _range(wire: _Range) -> SerialRange:

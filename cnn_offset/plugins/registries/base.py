@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from cnn_offset.domain.units import SerialRange, UnitType
+from cnn_offset.domain.units import Obstacle, SerialRange, UnitType
 from cnn_offset.plugins.settings import PluginSettings
 
 
@@ -49,8 +49,15 @@ class BlockReport:
     monitoring_end: date
     vintage: int
     commitment_period: int | None
-    eligible: bool
-    """Whether the registry lets it be cancelled here (share of proceeds paid)."""
+    obstacle: Obstacle | None
+    """Why the registry does not let it be cancelled here; None if it does. Where it says no
+    in words that the connector does not know it is ``Obstacle.REFUSED``.
+    """
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the registry lets it be cancelled here."""
+        return self.obstacle is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import AwareDatetime
 
-from cnn_offset.domain.units import SerialError, SerialRange, UnitType
+from cnn_offset.domain.units import Obstacle, SerialError, SerialRange, UnitType
 from cnn_offset.plugins.errors import OutcomeUnknownError, RefusedError
 from cnn_offset.plugins.registries._http import Answer, ConnectionSettings, Wire, call
 from cnn_offset.plugins.registries.base import (
@@ -49,7 +49,8 @@ class _Block(Wire):
     monitoringStart: date  # noqa: N815
     monitoringEnd: date  # noqa: N815
     vintage: int
-    shareOfProceedsPaid: bool  # noqa: N815
+    accountType: str  # noqa: N815
+    shareOfProceeds: str  # noqa: N815
 
 
 class _BlockPage(Wire):
@@ -203,7 +204,7 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
             monitoring_end=block.monitoringEnd,
             vintage=block.vintage,
             commitment_period=block.commitmentPeriod,
-            eligible=block.shareOfProceedsPaid,
+            obstacle=_obstacle(block),
         )
 
     def _range(self, units: Units) -> SerialRange:
@@ -211,6 +212,26 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
             return self.serial_range(units)
         except SerialError as error:
             raise OutcomeUnknownError(f"serial numbers that make no sense: {error}") from None
+
+
+_PROCEEDS = {
+    "PAID": None,
+    "PARTLY_PAID": Obstacle.PROCEEDS_PARTLY,
+    "UNPAID": Obstacle.PROCEEDS_UNPAID,
+}
+_ACCOUNT_TYPES = {
+    "PENDING": None,
+    "HOLDING": None,
+    "TEMPORARY_HOLDING": Obstacle.ACCOUNT_KIND,
+    "ANNEX_I": Obstacle.ACCOUNT_KIND,
+}
+
+
+def _obstacle(block: _Block) -> Obstacle | None:
+    """A word that is not among these is a no that nobody has explained to us."""
+    return _ACCOUNT_TYPES.get(block.accountType, Obstacle.REFUSED) or _PROCEEDS.get(
+        block.shareOfProceeds, Obstacle.REFUSED
+    )
 
 
 def _refused(answer: Answer) -> CancellationReport:
