@@ -95,7 +95,7 @@ def render(data: AttestationData) -> bytes:
         )
         title = gettext("Attestation of voluntary cancellation")
     site = platform().settings.SITE_NAME or "cnn_offset"
-    return _pdf(page, {"title": f"{title} {data.number}".strip(), "author": site})
+    return draw(page, {"title": f"{title} {data.number}".strip(), "author": site})
 
 
 def _size(text: str, steps: tuple[tuple[int, float], ...], least: float) -> float:
@@ -103,7 +103,13 @@ def _size(text: str, steps: tuple[tuple[int, float], ...], least: float) -> floa
     return next((size for length, size in steps if len(text) <= length), least)
 
 
-def _pdf(page: str, meta: dict[str, str]) -> bytes:
+def draw(page: str, meta: dict[str, str]) -> bytes:
+    """Draw a page in our own fonts; the same page gives the same bytes.
+
+    Raises:
+        AttestationError: the library warned, so something would be missing.
+
+    """
     # The library keeps its state in module globals and renders one document at a time.
     with _drawing:
         _register_fonts()
@@ -116,8 +122,8 @@ def _pdf(page: str, meta: dict[str, str]) -> bytes:
                 resource_policy=POLICY,
                 context_meta=meta,
             )
-    # A blocked resource or an unknown font is only a warning to the library; an
-    # attestation that lacks something must not be issued.
+    # A blocked resource or an unknown font is only a warning to the library; a paper
+    # that lacks something must not be issued.
     if done.err or done.warn or said:
         raise AttestationError(f"the PDF is not as it should be: {said or done.log}")
     return out.getvalue()

@@ -39,6 +39,11 @@ def attestation_number(sequence: int, year: int) -> str:
     return f"VC{sequence:06d}/{year}"
 
 
+def paper_number(kind: str, sequence: int) -> str:
+    """Write the number of a provider's pro-forma invoice or receipt: ``PF000007``, ``R000007``."""
+    return f"{'PF' if kind == 'pro_forma' else 'R'}{sequence:06d}"
+
+
 def parse_attestation_number(text: str) -> tuple[int, int] | None:
     """Read a number as people type it, in either case, with spaces or ``-`` for ``/``."""
     plain = re.sub(r"\s", "", text).upper().replace("-", "/").replace("_", "/")

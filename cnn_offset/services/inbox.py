@@ -92,7 +92,11 @@ def find_orders(
     """
     oldest_first = query.tray is Tray.UNDEALT
     key = tuple_(Order.placed_at, Order.id)
-    order_by = key.asc() if oldest_first else key.desc()
+    in_turn = (
+        (Order.placed_at.asc(), Order.id.asc())
+        if oldest_first
+        else (Order.placed_at.desc(), Order.id.desc())
+    )
     narrowed = [*_period(query.period), *_text(provider_id, query.text)]
     if before is not None:
         at = session.execute(
@@ -105,7 +109,7 @@ def find_orders(
             narrowed.append(key > there if oldest_first else key < there)
     # One branch for each run of an index, so that none reads more than it shows.
     branches = [
-        branch.where(*narrowed).order_by(*_columns(oldest_first=oldest_first)).limit(limit)
+        branch.where(*narrowed).order_by(*in_turn).limit(limit)
         for branch in _branches(provider_id, query, bank_methods)
     ]
     if not branches:
@@ -115,20 +119,14 @@ def find_orders(
         select(Order)
         .where(Order.id.in_(select(ids.c.id)))
         .options(selectinload(Order.lines))
-        .order_by(order_by)
+        .order_by(*in_turn)
         .limit(limit)
     ).all()
 
 
-def _columns(*, oldest_first: bool) -> tuple[ColumnElement[Any], ...]:
-    if oldest_first:
-        return Order.placed_at.asc(), Order.id.asc()
-    return Order.placed_at.desc(), Order.id.desc()
-
-
 def _branches(
     provider_id: int, query: InboxQuery, bank_methods: Collection[str]
-) -> list[Select[tuple[int]]]:
+) -> list[Select[Any]]:
     mine = select(Order.id).where(Order.provider_id == provider_id)
     if query.tray is Tray.UNDEALT:
         wanted = [each for each in bank_methods if query.method_id in ("", each)]
@@ -186,7 +184,7 @@ def _text(provider_id: int, typed: str) -> list[ColumnElement[bool]]:
     return [or_(*ways)]
 
 
-def _with_terms(provider_id: int, terms: Sequence[str]) -> Select[tuple[int]]:
+def _with_terms(provider_id: int, terms: Sequence[str]) -> Select[Any]:
     found = select(OrderTerm.order_id).where(
         OrderTerm.provider_id == provider_id, OrderTerm.term == terms[0]
     )

@@ -237,6 +237,25 @@ def _due_reminder(
     return (number if now < end else 0), min(following, end)
 
 
+HOLDS = (14, 30, 60, 90)
+"""Days from today that a provider can let an order wait."""
+
+
+def possible_holds(
+    order: Order, *, registry_dates: Mapping[str, RegistryDates], now: datetime
+) -> list[tuple[int, datetime]]:
+    """Return how many days ``order`` can be kept open from now, and until when.
+
+    Only what is longer than it waits anyway; never beyond its registries' end.
+    """
+    found: dict[datetime, int] = {}
+    for days in HOLDS:
+        until = _latest(order, now + timedelta(days=days), registry_dates)
+        if order.status is OrderStatus.PLACED and until > order.pay_by:
+            found.setdefault(until, days)
+    return [(days, until) for until, days in found.items()]
+
+
 def keep_open(
     session: Session,
     order: Order,
@@ -274,14 +293,21 @@ def extend(
 
     The caller holds the order's lock. Returns whether it waits longer now.
     """
-    for line in order.lines:
-        dates = registry_dates.get(line.block.registry_id)
-        wanted = dates.latest_due(wanted) if dates else wanted
+    wanted = _latest(order, wanted, registry_dates)
     if order.status is not OrderStatus.PLACED or wanted <= order.pay_by:
         return False
     order.pay_by = wanted
     order.due_at = now
     return True
+
+
+def _latest(
+    order: Order, wanted: datetime, registry_dates: Mapping[str, RegistryDates]
+) -> datetime:
+    for line in order.lines:
+        dates = registry_dates.get(line.block.registry_id)
+        wanted = dates.latest_due(wanted) if dates else wanted
+    return wanted
 
 
 def end_unpaid(

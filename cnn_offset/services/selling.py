@@ -1,10 +1,10 @@
-"""What a provider's staff sees and types: orders by bank transfer and the money for them."""
+"""What a provider's staff sees and types: its orders, their purchasers, the money for them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, or_, select
@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session, selectinload
 
 from cnn_offset.domain.calendar import add_working_days
 from cnn_offset.domain.money import InexactAmountError, Money
-from cnn_offset.domain.payment import Fact, FactKind, FactStatus, Verdict
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Order, OrderLine, Payment, PayoutMethod
-from cnn_offset.services import NotFoundError, ServiceError, settling
+from cnn_offset.models import Block, Event, Order, OrderLine, Payment, PayoutMethod
+from cnn_offset.services import NotFoundError, ServiceError
+from cnn_offset.services.inbox import knows_purchaser
 from cnn_offset.services.mailing import tell_purchaser
 from cnn_offset.services.moves import lock_order, note
 
@@ -26,34 +26,14 @@ _SIGNS: Final = {"en": (",", "."), "fr": (" ", ","), "es": (".", ",")}
 """What groups thousands and what begins the decimals, by language."""
 
 
-def bank_orders(
-    session: Session,
-    provider_id: int,
-    methods: Collection[str],
-    *,
-    open_only: bool,
-    before: int | None = None,
-    limit: int = 50,
-) -> Sequence[Order]:
-    """Return a provider's orders by bank transfer, newest first, with their lines.
+def provider_order(session: Session, provider_id: int, code: str) -> Order:
+    """Return one order of a provider, with its lines.
 
-    Args:
-        session: any.
-        provider_id: whose; orders of others are never among them.
-        methods: ids of the methods whose money shows only on a bank statement.
-        open_only: only those that wait for money.
-        before: only orders older than this id, for the next page.
-        limit: at most so many.
+    Raises:
+        NotFoundError: there is none, or it is another provider's.
 
     """
-    wanted = select(Order).where(Order.provider_id == provider_id, _by_bank(methods))
-    if open_only:
-        wanted = wanted.where(Order.status == OrderStatus.PLACED)
-    if before is not None:
-        wanted = wanted.where(Order.id < before)
-    return session.scalars(
-        wanted.options(selectinload(Order.lines)).order_by(Order.id.desc()).limit(limit)
-    ).all()
+    return _one(session, code, Order.provider_id == provider_id)
 
 
 def _by_bank(methods: Collection[str]) -> ColumnElement[bool]:
@@ -69,10 +49,16 @@ def bank_order(session: Session, provider_id: int, methods: Collection[str], cod
         NotFoundError: there is none, or it is another provider's.
 
     """
+    return _one(session, code, Order.provider_id == provider_id, _by_bank(methods))
+
+
+def _one(session: Session, code: str, *conditions: ColumnElement[bool]) -> Order:
     found = session.scalar(
         select(Order)
-        .where(Order.code == code, Order.provider_id == provider_id, _by_bank(methods))
-        .options(selectinload(Order.lines).selectinload(OrderLine.block))
+        .where(Order.code == code.replace("\0", ""), *conditions)
+        .options(
+            selectinload(Order.lines).joinedload(OrderLine.block).joinedload(Block.activity),
+        )
     )
     if found is None:
         raise NotFoundError(code)
@@ -144,7 +130,11 @@ def read_amount(text: str, currency: str, locale: str) -> Money:
 
 
 def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetime) -> None:
-    """Note that the provider has sent its details or otherwise deals with a bank order."""
+    """Note that the provider has sent its details or otherwise deals with a bank order.
+
+    Safe to repeat: the purchaser is told once.
+    """
+    order = lock_order(session, order.id)
     if order.status is not OrderStatus.PLACED or order.in_progress_at is not None:
         return
     order.in_progress_at = now
@@ -152,49 +142,31 @@ def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetim
     tell_purchaser(session, "order_in_progress", order, now=now)
 
 
-def record_bank_money(
-    session: Session,
-    order: Order,
-    *,
-    amount: Money,
-    bank_ref: str,
-    received_on: date,
-    actor: str,
-    now: datetime,
-) -> Verdict:
-    """Record what a provider found on its bank statement, and judge it.
+SEEN: Final = "contact seen"
 
-    Args:
-        session: a writing transaction.
-        order: to be paid by bank transfer.
-        amount: what arrived, in the currency it arrived in.
-        bank_ref: the bank's own reference, so that the same entry counts once.
-        received_on: the value date.
-        actor: who says so.
-        now: the moment.
+
+def must_write_first(session: Session, order: Order) -> bool:
+    """Whether the provider is to send its bank details, so that it must know whom to."""
+    return order.status is OrderStatus.PLACED and sends_own_details(account_of(session, order))
+
+
+def see_purchaser(session: Session, order: Order, *, actor: str, why: str, now: datetime) -> None:
+    """Keep that somebody of the provider looks at who the purchaser is (G7).
 
     Raises:
-        ServiceError: the amount is not positive or the date lies ahead.
-        NotFoundError: the order has no bank transfer to record money for.
+        ServiceError: no money has come, so the provider need not know.
 
     """
-    if amount.minor <= 0:
-        raise ServiceError(N_("Please enter the amount that arrived."))
-    if received_on > now.date() + timedelta(days=1):
-        raise ServiceError(N_("The value date lies in the future."))
-    order = lock_order(session, order.id)
-    payment = bank_payment(session, order)
-    if payment is None:
-        raise NotFoundError(order.code)
-    fact = Fact(
-        FactKind.PAYMENT,
-        bank_ref,
-        FactStatus.DONE,
-        amount,
-        payment.payee_account,
-        datetime.combine(received_on, time(), UTC),
-        "seen on the bank statement",
-    )
-    settling.add_facts(session, payment, [fact], actor=actor, now=now)
-    settling.conclude(session, payment, now=now)
-    return payment.verdict
+    if not (knows_purchaser(order) or must_write_first(session, order)):
+        raise ServiceError(N_("You can see who the purchaser is once the order is paid."))
+    note(session, order, old="", new=SEEN, actor=actor, why=why, now=now)
+
+
+def looks_at_purchaser(session: Session, order: Order) -> Sequence[Event]:
+    """Return who looked at the purchaser's contact and when, newest first, at most 20."""
+    return session.scalars(
+        select(Event)
+        .where(Event.order_id == order.id, Event.subject == "order", Event.new == SEEN)
+        .order_by(Event.id.desc())
+        .limit(20)
+    ).all()

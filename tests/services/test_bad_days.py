@@ -18,6 +18,7 @@ from cnn_offset.plugins.errors import OutcomeUnknownError, RefusedError, Unavail
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.services import ServiceError, cancelling, ordering, paying, selling
 from cnn_offset.services.attention import attention
+from cnn_offset.services.inbox import InboxQuery, Tray, find_orders
 from tests.services.conftest import Shop
 
 C = CancellationStatus
@@ -90,7 +91,13 @@ def test_bank_money_is_recorded_after_another_method_was_tried(shop: Shop) -> No
     order = db.session.get_one(Order, order_id)
     assert order.method_id == "paypal"
     methods = ["bank_transfer"]
-    listed = selling.bank_orders(db.session(), order.provider_id, methods, open_only=True)
+    listed = find_orders(
+        db.session(),
+        order.provider_id,
+        InboxQuery(Tray.WAITING),
+        bank_methods=methods,
+        limit=50,
+    )
     assert [each.id for each in listed] == [order_id]
     found = selling.bank_order(db.session(), order.provider_id, methods, order.code)
     payment = selling.bank_payment(db.session(), found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -14,7 +14,7 @@ from cnn_offset.blueprints.provider import orders as provider
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
-from cnn_offset.models import Cancellation, Message, Order, PaymentFact
+from cnn_offset.models import Cancellation, Event, Message, Order, PaymentFact
 from cnn_offset.services import ServiceError, selling
 from cnn_offset.services.joining import find_user
 from cnn_offset.services.selling import details_due, read_amount
@@ -50,6 +50,14 @@ def facts(app: Flask) -> list[PaymentFact]:
         return list(db.session.scalars(select(PaymentFact)))
 
 
+def looks(app: Flask) -> list[tuple[str, datetime]]:
+    with app.app_context():
+        return [
+            (each.actor, each.at)
+            for each in db.session.scalars(select(Event).where(Event.new == "contact seen"))
+        ]
+
+
 @pytest.mark.parametrize("lang", ["en", "fr", "es"])
 def test_pages_in_each_language(app: Flask, sale: Sale, lang: str) -> None:
     staff = log_in(app, STAFF)
@@ -74,15 +82,19 @@ def test_orders_of_others_do_not_exist(app: Flask, sale: Sale) -> None:
     assert facts(app) == []
 
 
-def test_orders_paid_at_a_processor_are_not_listed(app: Flask, clock: Clock) -> None:
+def test_orders_paid_at_a_processor_need_nothing_of_the_provider(app: Flask, clock: Clock) -> None:
     sale = sell(app, clock, method="paypal")
     add_person(app, STAFF, "provider", sale.provider)
     staff = log_in(app, STAFF)
-    assert (
-        "There are no orders by bank transfer yet."
-        in staff.get("/en/provider/orders?show=all").text
-    )
-    assert staff.get(f"/en/provider/orders/{sale.code}").status_code == 404
+    assert sale.code in staff.get("/en/provider/orders").text
+    assert sale.code not in staff.get("/en/provider/orders?show=undealt").text
+    path = f"/en/provider/orders/{sale.code}"
+    page = staff.get(path).text
+    assert "Mark as in progress" not in page
+    assert "Keep it open longer" not in page
+    # What is for bank transfers only does not exist here.
+    assert post(staff, f"{path}/in-progress").status_code == 404
+    assert post(staff, f"{path}/keep-open", days="90").status_code == 404
 
 
 def test_in_progress_once(app: Flask, sale: Sale) -> None:
@@ -202,12 +214,30 @@ def test_yen_have_no_decimals() -> None:
         read_amount("1234.5", "JPY", "en")
 
 
-def test_contact_is_shown_when_it_is_needed(app: Flask, sale: Sale) -> None:
+def test_contact_is_shown_once_paid_and_each_look_is_kept(
+    app: Flask, sale: Sale, clock: Clock
+) -> None:
     staff = log_in(app, STAFF)
     path = f"/en/provider/orders/{sale.code}"
     assert "ada@example.org" not in staff.get(path).text
+    assert post(staff, path).status_code == 422
+    assert looks(app) == []
     post(staff, f"{path}/paid", **money(), seen="yes")
-    assert "ada@example.org" in staff.get(path).text
+    assert "ada@example.org" not in staff.get(path).text
+    for n in (1, 2):
+        shown = post(staff, path)
+        assert shown.status_code == 200
+        assert "ada@example.org" in shown.text
+        assert "1 Road, 00100 Nairobi, Kenya" in shown.text
+        assert looks(app) == [(STAFF, clock())] * n
+    # Reading the page again is no look, and shows who has looked.
+    page = staff.get(path).text
+    assert "ada@example.org" not in page
+    assert page.count(f"<span>{STAFF}</span>") == 3
+    add_person(app, "operator@example.org", "operator")
+    desk = log_in(app, "operator@example.org").get(f"/en/operator/orders/{sale.code}").text
+    assert desk.count("contact seen") == 2
+    assert post(log_in(app, OTHER), path).status_code == 404
 
 
 def test_contact_of_one_who_waits_for_bank_details(app: Flask, clock: Clock) -> None:
@@ -286,9 +316,16 @@ def test_kept_open_longer(app: Flask, sale: Sale, clock: Clock) -> None:
         before = db.session.get_one(Order, sale.order_id).pay_by
     clock.tick(days=30)
     staff = log_in(app, STAFF)
-    assert post(staff, f"{path}/keep-open").status_code == 302
+    page = staff.get(path).text
+    assert "90 days from today, until 2 March 2027" in page
+    assert "30 days from today" not in page, "it waits longer than that anyway"
+    for days in ("", "0", "-1", "91", "x"):
+        refused = post(staff, f"{path}/keep-open", days=days)
+        assert refused.status_code == 422
+        assert 'href="#days"' in refused.text
+    assert post(staff, f"{path}/keep-open", days="90").status_code == 302
     with app.app_context():
         after = db.session.get_one(Order, sale.order_id).pay_by
     assert (after - before).days == 30
     other = log_in(app, OTHER)
-    assert post(other, f"{path}/keep-open").status_code == 404
+    assert post(other, f"{path}/keep-open", days="90").status_code == 404

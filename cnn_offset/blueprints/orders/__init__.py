@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import segno
 from flask import (
-    Blueprint,
-    Response,
     abort,
     current_app,
     flash,
@@ -20,24 +18,18 @@ from sqlalchemy import select
 
 from cnn_offset import jobs
 from cnn_offset.attestations import stored_pdf
+from cnn_offset.blueprints.orders import papers
 from cnn_offset.blueprints.orders.opening import offered, open_payment
+from cnn_offset.blueprints.orders.private import bp
 from cnn_offset.blueprints.orders.progress import progress_of
 from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
-from cnn_offset.guards import guarded, public
 from cnn_offset.i18n import language
 from cnn_offset.models import Order, Payment
 from cnn_offset.services import ServiceError, ordering
+from cnn_offset.services.papers import papers_of
 
-bp = guarded(Blueprint("orders", __name__), public)
-
-
-@bp.after_request
-def _private(response: Response) -> Response:
-    """Keep what belongs to one purchaser out of caches and search engines."""
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
+__all__ = ["bp", "papers"]
 
 
 @bp.get("/orders/<token>")
@@ -60,6 +52,7 @@ def show(token: str) -> ResponseReturnValue:
         registries=platform().registries,
         qr=_qr(payment.qr) if payment and payment.qr else "",
         siblings=_siblings(order),
+        papers=papers_of(db.session(), order),
     )
     response = current_app.make_response(page)
     if progress.waits or back:
