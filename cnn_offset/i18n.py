@@ -24,6 +24,7 @@ from cnn_offset.domain.status import (
     ApplicationStatus,
     AttestationStatus,
     CancellationStatus,
+    ListingStatus,
     MessageStatus,
     OrderStatus,
     PaymentStatus,
@@ -72,6 +73,13 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         CancellationStatus.CONFIRMED: N_("Confirmed by the registry"),
         CancellationStatus.REJECTED: N_("Refused by the registry"),
         CancellationStatus.MISMATCHED: N_("Not as ordered"),
+    },
+    ListingStatus: {
+        ListingStatus.DRAFT: N_("Draft"),
+        ListingStatus.SUBMITTED: N_("Waits for review"),
+        ListingStatus.APPROVED: N_("Public"),
+        ListingStatus.REFUSED: N_("To be changed"),
+        ListingStatus.REPLACED: N_("Was public"),
     },
     MessageStatus: {
         MessageStatus.QUEUED: N_("Queued"),
