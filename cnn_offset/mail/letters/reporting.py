@@ -28,25 +28,21 @@ def _money(money: Money) -> str:
 
 def _figures(found: reporting.Report) -> list[tuple[str, str]]:
     lang = language()
-    lines = [
-        (
-            gettext("Orders paid, %(currency)s", currency=each.total.currency),
-            gettext(
-                "%(orders)s, %(units)s units, %(amount)s",
-                orders=number(each.orders, lang),
-                units=number(each.units, lang),
-                amount=_money(each.total),
-            ),
-        )
-        for each in found.sold
-    ]
-    for each in found.takings:
-        method = f"{reports.method_title(each.method_id)}, {each.received.currency}"
-        lines.append((gettext("Received: %(method)s", method=method), _money(each.received)))
-        if each.refunds:
-            lines.append((gettext("Refunded: %(method)s", method=method), _money(each.refunded)))
-        if each.fees is not None:
-            lines.append((gettext("Fees told: %(method)s", method=method), _money(each.fees)))
+    lines = []
+    for each in found.sold:
+        currency = each.total.currency
+        lines += [
+            (gettext("Orders paid, %(currency)s", currency=currency), number(each.orders, lang)),
+            (gettext("Units sold, %(currency)s", currency=currency), number(each.units, lang)),
+            (gettext("Sales, %(currency)s", currency=currency), _money(each.total)),
+        ]
+    for taken in found.takings:
+        method = f"{reports.method_title(taken.method_id)}, {taken.received.currency}"
+        lines.append((gettext("Received: %(method)s", method=method), _money(taken.received)))
+        if taken.refunds:
+            lines.append((gettext("Refunded: %(method)s", method=method), _money(taken.refunded)))
+        if taken.fees is not None:
+            lines.append((gettext("Fees told: %(method)s", method=method), _money(taken.fees)))
     placed = sum(each.orders for each in found.placed)
     return [
         (gettext("Orders placed"), number(placed, lang)),
