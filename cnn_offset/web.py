@@ -114,6 +114,14 @@ def row_id(text: str) -> int:
     return number
 
 
+def as_download(data: bytes, filename: str, content_type: str) -> Response:
+    """Answer with a file that somebody sent us: saved by the browser, never shown as a page."""
+    response = Response(data, content_type=content_type)
+    response.headers.set("Content-Disposition", "attachment", filename=filename)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
 def _language_of_path() -> str:
     first = request.path.split("/", 2)[1] if request.path.count("/") > 1 else ""
     if first in LANGUAGES:

@@ -19,6 +19,8 @@ LOCALISED = (
     "checking",
     "security",
     "account",
+    "providers",
+    "applying",
     "provider",
     "admin",
 )

@@ -23,6 +23,7 @@ from tests.web.selling import sell
 GUARDS = {
     "account": signed_in,
     "admin": operator,
+    "applying": signed_in,
     "basket": public,
     "catalogue": public,
     "checking": public,
@@ -33,6 +34,7 @@ GUARDS = {
     "hooks": public,
     "orders": public,
     "provider": provider_staff,
+    "providers": public,
     "record": public,
     "root": public,
     "security": public,

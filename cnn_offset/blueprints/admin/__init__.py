@@ -1,6 +1,13 @@
 """The operators' desk. Each module beside this adds its pages to the blueprint."""
 
-from cnn_offset.blueprints.admin import activities, applications, orders, payouts, reviews
+from cnn_offset.blueprints.admin import (
+    activities,
+    applications,
+    orders,
+    payouts,
+    providers,
+    reviews,
+)
 from cnn_offset.blueprints.admin.desk import bp
 
-__all__ = ["activities", "applications", "bp", "orders", "payouts", "reviews"]
+__all__ = ["activities", "applications", "bp", "orders", "payouts", "providers", "reviews"]
