@@ -216,10 +216,14 @@ def _load_demo(app: Flask) -> None:
 
 @demo.command("accounts")
 def demo_accounts() -> None:
-    """Tell the demo's accounts and their password."""
+    """Tell the demo's accounts, their password and their second factor."""
     from cnn_offset.demo.load import accounts
 
-    for line in accounts():
+    try:
+        sandbox = _application().extensions["cnn_offset"].settings.SANDBOX_URL
+    except click.ClickException:  # nothing is configured yet
+        sandbox = ""
+    for line in accounts(sandbox or "http://127.0.0.1:5001"):
         click.echo(line)
 
 
@@ -255,6 +259,24 @@ def users_add(email: str, role: str, provider_slug: str | None, password: str) -
     click.echo(f"{email} can sign in.")
 
 
+@users.command("reset-factor")
+@click.argument("email")
+@with_app
+def users_reset_factor(email: str) -> None:
+    """Remove the second factor of somebody who has lost it, and mail that it was done."""
+    from cnn_offset.extensions import platform, unit_of_work
+    from cnn_offset.services import factors, joining
+
+    with unit_of_work() as session:
+        user = joining.find_user(session, email)
+        if user is None:
+            raise click.ClickException(f"no account {email}")
+        factors.turn_off(
+            session, user, locale=user.locale, now=platform().clock(), actor=_person()
+        )
+    click.echo(f"{email} can log in with the password alone, and set up a new second factor.")
+
+
 @cli.group()
 def orders() -> None:
     """What a provider does with orders paid by bank transfer."""
@@ -286,24 +308,25 @@ def orders_paid(code: str, amount: str, currency: str, bank_ref: str, received_o
     """Record money that arrived for a bank order, such as ``paid ABC 12.50 USD``."""
     from cnn_offset.domain.money import Money
     from cnn_offset.extensions import platform, unit_of_work
-    from cnn_offset.services import NotFoundError, ServiceError, selling
+    from cnn_offset.services import NotFoundError, ServiceError, banking
 
     try:
         with unit_of_work() as session:
-            verdict = selling.record_bank_money(
+            entry = banking.type_entry(
                 session,
                 _order(session, code),
                 amount=Money.parse(amount, currency),
                 bank_ref=bank_ref,
                 received_on=date.fromisoformat(received_on),
                 actor=_person(),
+                second_from=0,
                 now=platform().clock(),
             )
     except (ServiceError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     except NotFoundError as error:
         raise click.ClickException(f"no bank order {code}") from error
-    click.echo(f"Recorded: {verdict}.")
+    click.echo(f"Recorded: {entry.finding}.")
 
 
 def _order(session: Any, code: str) -> Any:

@@ -71,7 +71,7 @@ def staff_may(duty: Duty, *, fresh: bool = False) -> Callable[[View], View]:
                 )
                 owners = staffing.owners_of(db.session(), current_user.provider_id)
                 return render_template("provider/staff_refused.html", owners=owners), 403
-            asked = None
+            asked: ResponseReturnValue | None = None
             if not second_factor.is_enrolled(current_user):
                 asked = redirect(url_for("account.second_factor", next=_here()))
             elif fresh or not second_factor.has_proved(platform().clock()):

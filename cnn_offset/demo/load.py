@@ -13,6 +13,7 @@ from fsspec import AbstractFileSystem
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cnn_offset.demo import TOTP_SECRET
 from cnn_offset.demo.pictures import draw
 from cnn_offset.demo.reading import Demo, DemoActivity, DemoBlock, DemoProvider, read_demo
 from cnn_offset.domain.status import PayoutStatus
@@ -89,11 +90,16 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
     return DemoSummary(len(providers), len(activities), blocks, offers, new)
 
 
-def accounts() -> list[str]:
-    """Tell who can sign in to the demo, and the password of all."""
+def accounts(sandbox: str = "") -> list[str]:
+    """Tell who can sign in to the demo, the password and the second factor of all."""
     people = [f"{OPERATOR}  operator"]
     people += [f"{each.staff_email}  provider {each.name}" for each in read_demo().providers]
-    return [*people, f"Password of all: {_password()}"]
+    return [
+        *people,
+        f"Password of all: {_password()}",
+        f"Second factor of the providers' staff: an authenticator app with the key {TOTP_SECRET}",
+        f"  as on {sandbox.rstrip('/')}/authenticator?secret={TOTP_SECRET}",
+    ]
 
 
 def _password() -> str:
@@ -272,19 +278,20 @@ def _make_offers(session: Session, demo: Demo, now: datetime) -> int:
 
 
 def _add_staff(begin: Begin, providers: Sequence[DemoProvider], now: datetime) -> None:
+    """Add the operator, and an owner for each provider with a known second factor."""
     from cnn_offset.accounts import add_user
+    from cnn_offset.second_factor import new_secret
+    from cnn_offset.services.factors import APP
 
     wanted: list[tuple[str, str, str | None]] = [(OPERATOR, "operator", None)]
     wanted += [(each.staff_email, "provider", each.slug) for each in providers]
     with begin() as session:
         known = set(session.scalars(select(User.email)))
         for email, role, slug in wanted:
-            if email not in known:
-                add_user(
-                    session,
-                    email=email,
-                    password=_password(),
-                    role=role,
-                    provider_slug=slug,
-                    now=now,
-                )
+            if email in known:
+                continue
+            user = add_user(
+                session, email=email, password=_password(), role=role, provider_slug=slug, now=now
+            )
+            if role == "provider":
+                user.tf_primary_method, user.tf_totp_secret = APP, new_secret(TOTP_SECRET)

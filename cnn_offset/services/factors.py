@@ -34,7 +34,7 @@ def take_step(session: Session, user: User, step: int) -> bool:
         .values(tf_last_counter=step)
         .execution_options(synchronize_session="fetch")
     )
-    return taken.rowcount == 1  # type: ignore[attr-defined]
+    return bool(taken.rowcount == 1)  # type: ignore[attr-defined]
 
 
 def add_app(
@@ -66,7 +66,7 @@ def take_passkey(
         .values(lastuse_datetime=now, sign_count=sign_count)
         .execution_options(synchronize_session="fetch")
     )
-    return taken.rowcount == 1  # type: ignore[attr-defined]
+    return bool(taken.rowcount == 1)  # type: ignore[attr-defined]
 
 
 def remove_app(session: Session, user: User, *, locale: str, now: datetime) -> None:
