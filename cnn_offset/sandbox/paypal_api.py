@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from flask import Blueprint, jsonify, request
@@ -22,6 +22,8 @@ from .state import Document, current_state
 bp = Blueprint("api", __name__)
 
 CLIENT: Final = ("sandbox-client", "sandbox-secret")
+PARTNER: Final = "SANDBX2PARTNR"
+"""The platform's own merchant id, as PayPal's partner."""
 CURRENCIES: Final = {
     "AUD",
     "BRL",
@@ -37,7 +39,7 @@ CURRENCIES: Final = {
     "ILS",
 } | {"JPY", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB", "TWD", "USD"}
 WHOLE: Final = frozenset({"HUF", "JPY", "TWD"})
-_MERCHANT: Final = re.compile(r"[2-9A-HJ-NP-Z]{13}", re.ASCII)
+MERCHANT: Final = re.compile(r"[2-9A-HJ-NP-Z]{13}", re.ASCII)
 _VALUE: Final = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
 
 
@@ -93,7 +95,7 @@ def make_token() -> ResponseReturnValue:
 @bp.post("/v2/checkout/orders")
 def createfind_order() -> ResponseReturnValue:
     """Create an order, or show the one that this request id created."""
-    state, body = current_state(), _json()
+    state, body = current_state(), json_body()
     request_id = request.headers.get("PayPal-Request-Id", "")
     if not request_id and "payment_source" in body:
         raise Refusal(400, "PAYPAL_REQUEST_ID_REQUIRED")
@@ -101,14 +103,14 @@ def createfind_order() -> ResponseReturnValue:
         raise Refusal(400, "INVALID_STRING_LENGTH", "PayPal-Request-Id")
     unit = _checked_unit(body)
     context = body.get("payment_source", {}).get("paypal", {}).get("experience_context", {})
-    for name in ("return_url", "cancel_url"):
+    for name in ("return_url", "cancel_url") if "payment_source" in body else ():
         if not str(context.get(name, "")).startswith(("http://", "https://")):
             raise Refusal(400, "INVALID_PARAMETER_SYNTAX", name)
     with state.transaction():
         known = _known("create", request_id, body)
         if known:
             return jsonify(find_order(known)["order"])
-        if issue := (state.get("paypal/payee", unit["payee"]["merchant_id"]) or {}).get("issue"):
+        if issue := issue_of(unit["payee"]["merchant_id"]):
             raise Refusal(422, issue)
         order_id = new_name()
         address = request.host_url.rstrip("/") + "/paypal"
@@ -152,7 +154,7 @@ def capturefind_order(order_id: str) -> ResponseReturnValue:
             raise Refusal(422, "ORDER_ALREADY_CAPTURED")
         if order["status"] != "APPROVED":
             raise Refusal(422, "ORDER_NOT_APPROVED")
-        if issue := (state.get("paypal/payee", unit["payee"]["merchant_id"]) or {}).get("issue"):
+        if issue := issue_of(unit["payee"]["merchant_id"]):
             raise Refusal(422, issue)
         if unit.get("invoice_id") and state.get("paypal/invoice", unit["invoice_id"]):
             raise Refusal(422, "DUPLICATE_INVOICE_ID")
@@ -185,7 +187,7 @@ def get_capture(capture_id: str) -> ResponseReturnValue:
 @bp.post("/v2/payments/captures/<capture_id>/refund")
 def refund_capture(capture_id: str) -> ResponseReturnValue:
     """Give money back, in part or whatever is left."""
-    body = _json()
+    body = json_body()
     request_id = request.headers.get("PayPal-Request-Id", "")
     with current_state().transaction():
         stored, capture = _find_capture(capture_id)
@@ -220,7 +222,22 @@ def get_dispute(dispute_id: str) -> ResponseReturnValue:
 @bp.post("/v1/notifications/verify-webhook-signature")
 def verify_webhook() -> ResponseReturnValue:
     """Say whether we sent this event under this signature."""
-    return jsonify(verification_status="SUCCESS" if is_genuine(_json()) else "FAILURE")
+    return jsonify(verification_status="SUCCESS" if is_genuine(json_body()) else "FAILURE")
+
+
+def issue_of(merchant_id: str) -> str:
+    """Say why a payee cannot be paid; nothing if it can.
+
+    Every merchant id of PayPal's form is somebody's in good standing, until told otherwise.
+    """
+    state = current_state()
+    told = str((state.get("paypal/payee", merchant_id) or {}).get("issue", ""))
+    seller = state.get("paypal/seller", merchant_id)
+    if told or seller is None:
+        return told
+    if not seller["granted"]:
+        return "PAYEE_NOT_CONSENTED"
+    return "" if seller["receivable"] and seller["confirmed"] else "PAYEE_ACCOUNT_RESTRICTED"
 
 
 def save(stored: Document) -> None:
@@ -276,7 +293,7 @@ def _checked_unit(body: Document) -> Document:
         raise Refusal(422, "DECIMALS_NOT_SUPPORTED", "value")
     if Decimal(value) <= 0:
         raise Refusal(422, "CANNOT_BE_ZERO_OR_NEGATIVE", "value")
-    if not _MERCHANT.fullmatch(str(unit.get("payee", {}).get("merchant_id"))):
+    if not MERCHANT.fullmatch(str(unit.get("payee", {}).get("merchant_id"))):
         raise Refusal(400, "INVALID_PARAMETER_SYNTAX", "merchant_id")
     for name in ("custom_id", "invoice_id", "description"):
         if len(unit.get(name, "")) > 127:
@@ -294,6 +311,7 @@ def _capture(stored: Document) -> Document:
         "final_capture": True,
         "custom_id": unit.get("custom_id", ""),
         "invoice_id": unit.get("invoice_id", ""),
+        "seller_receivable_breakdown": _breakdown(unit["amount"]),
         "create_time": now(),
         "update_time": now(),
         "supplementary_data": {"related_ids": {"order_id": order["id"]}},
@@ -304,6 +322,15 @@ def _capture(stored: Document) -> Document:
     unit["payments"] = {"captures": [capture], "refunds": []}
     order["status"] = "COMPLETED"
     return capture
+
+
+def _breakdown(amount: Document) -> Document:
+    """Take 2.9 % and 0.30 in the order's currency, rounded down."""
+    places = Decimal(1) if amount["currency_code"] in WHOLE else Decimal("0.01")
+    gross = Decimal(amount["value"])
+    fee = min(gross, gross * 29 / 1000 + 30 * Decimal("0.01")).quantize(places, ROUND_DOWN)
+    parts = {"gross_amount": gross, "paypal_fee": fee, "net_amount": gross - fee}
+    return {name: amount | {"value": f"{value:f}"} for name, value in parts.items()}
 
 
 def _find_capture(capture_id: str) -> tuple[Document, Document]:
@@ -338,7 +365,8 @@ def _keep(operation: str, request_id: str, body: Document, made: str) -> None:
         current_state().put("paypal/request", f"{operation}:{request_id}", kept)
 
 
-def _json() -> Document:
+def json_body() -> Document:
+    """Read the request's JSON object."""
     body = request.get_json(force=True, silent=True)
     if not isinstance(body, dict):
         raise Refusal(400, "MALFORMED_REQUEST_JSON")

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .paypal_api import CLIENT, Refusal, added, find_order, give_back, new_name, now, save
+from .paypal_api import CLIENT, PARTNER, Refusal, added, find_order, give_back, new_name, now, save
 from .paypal_webhooks import WEBHOOK_ID, ring_paypal
 from .processors import Choice, back_to, lateness
 from .state import Document, current_state
@@ -46,8 +46,16 @@ def show_all() -> str:
         for each in [stored["order"]]
         for unit in each["purchase_units"]
     ]
-    settings = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "webhook_id": WEBHOOK_ID}
-    return render_template("processors/list.html", title="PayPal", rows=rows, settings=settings)
+    settings = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "webhook_id": WEBHOOK_ID} | {
+        "partner_id": PARTNER
+    }
+    return render_template(
+        "processors/list.html",
+        title="PayPal",
+        rows=rows,
+        settings=settings,
+        accounts=url_for("paypal.sellers.show_sellers"),
+    )
 
 
 @bp.get("/pay/<order_id>")

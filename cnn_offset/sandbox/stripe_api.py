@@ -21,7 +21,7 @@ from .stripe_webhooks import ring_stripe
 
 bp = Blueprint("api", __name__)
 
-_ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]+", re.ASCII)
+ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]+", re.ASCII)
 _LEAST: Final = {"usd": 50, "eur": 50, "chf": 50, "gbp": 30, "jpy": 50}
 _KNOWN: Final = frozenset(
     {"mode", "line_items", "success_url", "cancel_url", "client_reference_id", "metadata"}
@@ -29,6 +29,11 @@ _KNOWN: Final = frozenset(
     | {"allowed_payment_method_types", "adaptive_pricing", "submit_type", "ui_mode"}
 )
 _THREE_DECIMAL: Final = {"bhd", "jod", "kwd", "omr", "tnd"}
+_OBJECTS: Final = {
+    "session": "checkout.session",
+    "intent": "payment_intent",
+    "balance": "balance_transaction",
+}
 DAY: Final = 24 * 60 * 60
 
 
@@ -45,7 +50,7 @@ class Refusal(Exception):
 
 @bp.errorhandler(Refusal)
 def _refuse(refusal: Refusal) -> ResponseReturnValue:
-    return _answer({"error": refusal.error}, refusal.status)
+    return answer({"error": refusal.error}, refusal.status)
 
 
 @bp.before_request
@@ -53,12 +58,17 @@ def _guard() -> None:
     key = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if not key.startswith("sk_test_"):
         raise Refusal(401, "", "Invalid API Key provided")
-    if not _ACCOUNT.fullmatch(_account()):
+    if current_faults().strikes("stripe", "refuse", f"{request.method} {request.path}"):
+        raise Refusal(400, "parameter_invalid_string_blank", "The sandbox was told to say no")
+    if request.path.startswith("/stripe/v2/"):
+        # Accounts belong to the platform itself.
+        return
+    if not ACCOUNT.fullmatch(_account()):
+        raise Refusal(403, "account_invalid", "The provided key has no access to this account")
+    if issue_of(_account()) == "revoked":
         raise Refusal(403, "account_invalid", "The provided key has no access to this account")
     if (current_state().get("stripe/payee", _account()) or {}).get("issue"):
         raise Refusal(403, "account_invalid", "Your account cannot currently make live charges")
-    if current_faults().strikes("stripe", "refuse", f"{request.method} {request.path}"):
-        raise Refusal(400, "parameter_invalid_string_blank", "The sandbox was told to say no")
 
 
 @bp.post("/v1/checkout/sessions")
@@ -84,12 +94,15 @@ def get_session(session_id: str) -> ResponseReturnValue:
     """Show a session, with its payment intent and charge if asked so."""
     session = find("session", session_id)
     wanted = _form(request.args.items(multi=True)).get("expand", [])
-    if "payment_intent" in wanted and session["payment_intent"]:
+    deepest = max((each.count(".") for each in wanted), default=-1)
+    if deepest >= 0 and session["payment_intent"]:
         intent = find("intent", session["payment_intent"])
-        if "payment_intent.latest_charge" in wanted and intent["latest_charge"]:
-            intent["latest_charge"] = find("charge", intent["latest_charge"])
+        if deepest >= 1 and intent["latest_charge"]:
+            charge = intent["latest_charge"] = find("charge", intent["latest_charge"])
+            if deepest >= 2:
+                charge["balance_transaction"] = find("balance", charge["balance_transaction"])
         session["payment_intent"] = intent
-    return _answer(session)
+    return answer(session)
 
 
 @bp.post("/v1/checkout/sessions/<session_id>/expire")
@@ -103,7 +116,7 @@ def expire_session(session_id: str) -> ResponseReturnValue:
         session |= {"status": "expired", "url": None}
         save("session", session)
     ring_stripe("checkout.session.expired", _account(), session)
-    return _answer(session)
+    return answer(session)
 
 
 @bp.post("/v1/refunds")
@@ -149,7 +162,7 @@ def make(kind: str, prefix: str, account: str, **parts: Any) -> Document:
     """Make and store a new thing."""
     thing: Document = {
         "id": f"{prefix}_{secrets.token_hex(12)}",
-        "object": {"session": "checkout.session", "intent": "payment_intent"}.get(kind, kind),
+        "object": _OBJECTS.get(kind, kind),
         "account": account,
         "created": int(time.time()),
         "livemode": False,
@@ -184,7 +197,18 @@ def give_back(intent: Document, amount: int | None, metadata: dict[str, str]) ->
     )
 
 
+def issue_of(account: str) -> str:
+    """Say in what state an account is that cannot take cards; nothing if it can.
+
+    Every id of Stripe's form is an account that takes cards, until told otherwise.
+    """
+    found = current_state().get("stripe/account", account)
+    return "" if found is None or found["state"] == "active" else str(found["state"])
+
+
 def _create_session(form: dict[str, Any]) -> tuple[Document, str]:
+    if issue_of(_account()):
+        raise Refusal(400, "charges_not_allowed", "This account cannot make charges now")
     if strange := set(form) - _KNOWN:
         raise Refusal(400, "parameter_unknown", f"Received unknown parameter: {min(strange)}")
     if form.get("mode") != "payment":
@@ -254,12 +278,12 @@ def _once(act: Callable[[dict[str, Any]], tuple[Document, str]]) -> Response:
             if kept["asked"] != asked:
                 text = "Keys for idempotent requests can only be used with the same parameters"
                 raise Refusal(400, "", text, kind="idempotency_error")
-            return _answer(kept["answer"], replayed=True)
+            return answer(kept["answer"], replayed=True)
         thing, event = act(form)
         state.put("stripe/key", name, {"asked": asked, "answer": thing})
     if event:
         ring_stripe(event, _account(), thing)
-    return _answer(thing)
+    return answer(thing)
 
 
 def _form(items: Any) -> dict[str, Any]:
@@ -286,12 +310,12 @@ def _account() -> str:
 
 
 def _list(things: list[Document]) -> Response:
-    return _answer({"object": "list", "data": things, "has_more": False, "url": request.path})
+    return answer({"object": "list", "data": things, "has_more": False, "url": request.path})
 
 
-def _answer(body: Document, status: int = 200, *, replayed: bool = False) -> Response:
-    answer = make_response(jsonify(json.loads(json.dumps(body))), status)
-    answer.headers["Request-Id"] = f"req_{secrets.token_hex(7)}"
+def answer(body: Document, status: int = 200, *, replayed: bool = False) -> Response:
+    made = make_response(jsonify(json.loads(json.dumps(body))), status)
+    made.headers["Request-Id"] = f"req_{secrets.token_hex(7)}"
     if replayed:
-        answer.headers["Idempotent-Replayed"] = "true"
-    return answer
+        made.headers["Idempotent-Replayed"] = "true"
+    return made

@@ -61,7 +61,13 @@ def show_all() -> str:
         for each in reversed(current_state().all("stripe/session"))
     ]
     settings = {"secret_key": "sk_test_ and anything", "webhook_secret": SECRET}
-    return render_template("processors/list.html", title="Stripe", rows=rows, settings=settings)
+    return render_template(
+        "processors/list.html",
+        title="Stripe",
+        rows=rows,
+        settings=settings,
+        accounts=url_for("stripe.accounts.show_accounts"),
+    )
 
 
 @bp.get("/pay/<session_id>")
@@ -241,6 +247,14 @@ def _succeed(session: Document, intent: Document) -> None:
         currency=intent["currency"],
         status="succeeded",
         payment_intent=intent["id"],
+        balance_transaction=make(
+            "balance",
+            "txn",
+            session["account"],
+            amount=intent["amount"],
+            currency=intent["currency"],
+            fee=intent["amount"] * 29 // 1000 + 30,
+        )["id"],
     )
     intent |= {
         "status": "succeeded",

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, Verdict, derive, judge
-from cnn_offset.domain.status import PaymentStatus
+from cnn_offset.domain.status import PaymentStatus, PayoutStatus
 from cnn_offset.plugins.errors import (
     ForgedError,
     OutcomeUnknownError,
@@ -109,6 +109,15 @@ class BasePaymentContract:
         for payee in ({}, *world.bad_payees):
             complaints = world.plugin.check_account(payee)
             assert complaints and all(complaints), payee
+
+    def test_inspects_accounts(self, world: PaymentWorld) -> None:
+        """A good account is ready; one whose form is wrong is not, and why is said."""
+        key = f"t-{id(world)}"
+        assert world.plugin.inspect(world.payee, "", key=key).status is PayoutStatus.READY
+        for payee in world.bad_payees:
+            report = world.plugin.inspect(payee, "", key=key)
+            assert report.status is not PayoutStatus.READY, payee
+            assert report.todo, payee
 
     def test_does_not_start_for_a_bad_account(self, world: PaymentWorld) -> None:
         """What ``check_account`` complains about is not paid either."""

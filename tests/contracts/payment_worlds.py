@@ -16,9 +16,16 @@ import requests
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact
 from cnn_offset.plugins.payments.bank_transfer import BankTransfer, BankTransferSettings
-from cnn_offset.plugins.payments.base import Delivery, PaymentRequest, Redirect
+from cnn_offset.plugins.payments.base import (
+    Connection,
+    Delivery,
+    Payee,
+    PaymentRequest,
+    Redirect,
+)
 from cnn_offset.plugins.payments.paypal import PayPal
 from cnn_offset.plugins.payments.stripe_connect import StripeConnect
+from cnn_offset.testing.payment_accounts import OnboardingWorld, Step
 from cnn_offset.testing.payments import Act, Books, Misdeed, PaymentWorld, ProcessorWorld
 
 
@@ -52,13 +59,16 @@ class SandboxProcessorWorld(ProcessorWorld):
         assert answer.status_code == 303, answer.text
 
     def prepare(self, misdeed: Misdeed, *, reading: bool = False) -> None:
+        # Only calls about payments: PayPal's token is another matter.
+        path = {"paypal": "/paypal/v2", "stripe": "/stripe/v1"}[self.name]
+        self.misdo(misdeed, f"{'GET' if reading else 'POST'} {path}")
+
+    def misdo(self, misdeed: Misdeed, only: str) -> None:
+        """Have one call of those done wrong."""
         kind = "timeout_after" if misdeed is Misdeed.DROPPED else misdeed.value
         if misdeed is Misdeed.NONSENSE:
             kind = "garbage"
-        # Only calls about payments: PayPal's token is another matter.
-        path = {"paypal": "/paypal/v2", "stripe": "/stripe/v1"}[self.name]
-        fault = {"target": self.name, "kind": kind, "count": 1, "milliseconds": 0}
-        fault["only"] = f"{'GET' if reading else 'POST'} {path}"
+        fault = {"target": self.name, "kind": kind, "count": 1, "milliseconds": 0, "only": only}
         requests.post(f"{self._url}/faults", json=fault, timeout=10).raise_for_status()
 
     def restrict(self) -> None:
@@ -125,6 +135,60 @@ class StripeWorld(SandboxProcessorWorld):
 
     def settings(self) -> dict[str, Any]:
         return {"secret_key": self.secret, "webhook_secret": "whsec_sandbox"}
+
+
+class PayPalPartnerWorld(PayPalWorld, OnboardingWorld):
+    """PayPal with a partner's contract: providers agree on its page."""
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"partner_id": "SANDBX2PARTNR"}
+
+    def pay_request(self, payee: Payee) -> PaymentRequest:
+        return self.request(payee=payee)
+
+    def prepare(self, misdeed: Misdeed, *, reading: bool = False) -> None:
+        self.misdo(misdeed, "GET /paypal/v1/customer" if reading else "POST /paypal/v2/customer")
+
+    def go(self, step: Step, connection: Connection, account: Payee) -> None:
+        at_page = {Step.FINISH: "agree", Step.LEAVE: "later", Step.FAIL: "unconfirmed"}
+        url = connection.url
+        if step not in at_page:
+            url = f"{self._url}/paypal/sellers/{account['merchant_id']}"
+        choice = {"choice": at_page.get(step, step.value)}
+        answer = requests.post(url, choice, allow_redirects=False, timeout=10)
+        assert answer.status_code == 303, answer.text
+
+    def accounts(self) -> int:
+        return requests.get(f"{self._url}/paypal/sellers", timeout=10).text.count("<li>")
+
+    def next_account_delivery(self) -> Delivery | None:
+        return self.next_delivery()
+
+
+class StripeAccountWorld(StripeWorld, OnboardingWorld):
+    """Stripe's Accounts v2."""
+
+    def pay_request(self, payee: Payee) -> PaymentRequest:
+        return self.request(payee=payee)
+
+    def prepare(self, misdeed: Misdeed, *, reading: bool = False) -> None:
+        self.misdo(misdeed, "GET /stripe/v2" if reading else "POST /stripe/v2/core/accounts")
+
+    def go(self, step: Step, connection: Connection, account: Payee) -> None:
+        at_page = {Step.FINISH: "done", Step.LEAVE: "leave", Step.FAIL: "fail"}
+        later = {Step.RESTRICT: "restricted", Step.RESTORE: "active", Step.REVOKE: "revoked"}
+        url = connection.url
+        if step in later:
+            url = f"{self._url}/stripe/accounts/{account['account']}"
+        choice = {"choice": (at_page | later)[step]}
+        answer = requests.post(url, choice, allow_redirects=False, timeout=10)
+        assert answer.status_code == 303, answer.text
+
+    def accounts(self) -> int:
+        return requests.get(f"{self._url}/stripe/accounts", timeout=10).text.count("<li>")
+
+    def next_account_delivery(self) -> Delivery | None:
+        return self.next_delivery()
 
 
 class BankWorld(PaymentWorld):

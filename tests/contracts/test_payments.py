@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cnn_offset.testing.payment_accounts import BaseOnboardingContract, OnboardingWorld
 from cnn_offset.testing.payments import (
     BaseProcessorContract,
     BaseStatementContract,
@@ -14,7 +15,14 @@ from cnn_offset.testing.payments import (
     ProcessorWorld,
 )
 
-from .payment_worlds import BankWorld, PayPalWorld, StripeWorld, processor_world
+from .payment_worlds import (
+    BankWorld,
+    PayPalPartnerWorld,
+    PayPalWorld,
+    StripeAccountWorld,
+    StripeWorld,
+    processor_world,
+)
 
 
 class TestPayPal(BaseProcessorContract):
@@ -28,6 +36,22 @@ class TestStripeConnect(BaseProcessorContract):
     @pytest.fixture
     def world(self, sandbox: Any, free_port: int) -> Iterator[ProcessorWorld]:
         with processor_world(StripeWorld, sandbox.url, free_port) as world:
+            yield world
+
+
+class TestPayPalAccounts(BaseOnboardingContract):
+    @pytest.fixture
+    def world(self, sandbox: Any, free_port: int) -> Iterator[OnboardingWorld]:
+        with processor_world(PayPalPartnerWorld, sandbox.url, free_port) as world:
+            assert isinstance(world, OnboardingWorld)
+            yield world
+
+
+class TestStripeAccounts(BaseOnboardingContract):
+    @pytest.fixture
+    def world(self, sandbox: Any, free_port: int) -> Iterator[OnboardingWorld]:
+        with processor_world(StripeAccountWorld, sandbox.url, free_port) as world:
+            assert isinstance(world, OnboardingWorld)
             yield world
 
 

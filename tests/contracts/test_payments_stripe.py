@@ -211,7 +211,7 @@ def test_stripe_answers_without_sense_are_unknown(
 def test_stripe_pages_are_where_browsers_may_go(
     stripe_world: SandboxProcessorWorld, base_url: str, target: str
 ) -> None:
-    assert list(stripe_world.made(base_url).form_targets()) == [target]
+    assert target in stripe_world.made(base_url).form_targets()
 
 
 @pytest.mark.parametrize("status", [409, 429, 500, 503])

@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import (
     ForgedError,
@@ -27,12 +28,21 @@ from cnn_offset.plugins.errors import (
 )
 from cnn_offset.plugins.payments.base import (
     AccountField,
+    AccountReport,
+    Connection,
+    ConnectRequest,
     Delivery,
     Notice,
     Payee,
     PaymentRequest,
     ProcessorPlugin,
     Redirect,
+)
+from cnn_offset.plugins.payments.paypal_accounts import (
+    LANGUAGES,
+    inspect_seller,
+    refer,
+    try_payee,
 )
 from cnn_offset.plugins.payments.paypal_answers import (
     Dispute,
@@ -53,7 +63,6 @@ CURRENCIES: Final = frozenset(
 """What PayPal takes from payers of any country (BRL, CNY and MYR are for residents)."""
 WHOLE: Final = frozenset({"HUF", "JPY", "TWD"})
 """Currencies in which PayPal refuses decimals (payments-facts.md 6)."""
-LOCALES: Final = {"en": "en-GB", "fr": "fr-FR", "es": "es-ES"}
 
 CAPTURES: Final[Mapping[str, FactStatus]] = {
     "COMPLETED": FactStatus.DONE,
@@ -116,6 +125,9 @@ class PayPalSettings(PluginSettings):
     client_secret: SecretStr
     webhook_id: str
     """PayPal's name for our webhook; its signatures cover it."""
+    partner_id: str = ""
+    """Our own merchant id as PayPal's partner: providers then connect their accounts on
+    PayPal's page. Empty without such a contract: providers type their merchant id."""
     partner_attribution_id: str = ""
     read_disputes: bool = False
     """Needs PayPal's permission for its disputes API; without it, every fetch would fail."""
@@ -180,6 +192,31 @@ class PayPal(ProcessorPlugin):
         """Name the account by its merchant id."""
         return payee.get("merchant_id", "")
 
+    @property
+    def connects(self) -> bool:
+        """Only PayPal's partners can have accounts connected."""
+        return bool(self._own.partner_id)
+
+    def connect(self, request: ConnectRequest) -> Connection:
+        """Ask for a page of PayPal's where the provider agrees to be paid through us."""
+        if not self.connects:
+            raise UnsupportedError("only PayPal's partners can have accounts connected")
+        return refer(self._client, request, disputes=self._own.read_disputes)
+
+    def inspect(self, account: Payee, onboarding_ref: str, *, key: str) -> AccountReport:
+        """Look up a connected account; try one whose merchant id was typed."""
+        if onboarding_ref:
+            return inspect_seller(
+                self._client,
+                account,
+                onboarding_ref,
+                partner_id=self._own.partner_id,
+                client_id=self._own.client_id,
+            )
+        if wrong := self.check_account(account):
+            return AccountReport(PayoutStatus.STARTED, wrong)
+        return try_payee(self._client, account, key=key)
+
     def start(self, request: PaymentRequest) -> Redirect:
         """Create the order, or find it again by our key.
 
@@ -202,7 +239,7 @@ class PayPal(ProcessorPlugin):
             "payee": {"merchant_id": request.payee["merchant_id"]},
         }
         experience = {
-            "locale": LOCALES.get(request.locale, "en-GB"),
+            "locale": LANGUAGES.get(request.locale, "en-GB"),
             "shipping_preference": "NO_SHIPPING",
             "user_action": "PAY_NOW",
             "return_url": request.return_url,
@@ -334,6 +371,9 @@ class PayPal(ProcessorPlugin):
         )
         if read(Verification, answer).verification_status != "SUCCESS":
             raise ForgedError("PayPal did not send this")
+        if event.event_type.startswith("MERCHANT."):
+            accounts = [event.resource.tracking_id, event.resource.merchant_id]
+            return Notice(signed["transmission_id"], [], [each for each in accounts if each])
         return Notice(signed["transmission_id"], list(self._orders_of(event)))
 
     def _orders_of(self, event: Event) -> Iterator[str]:
@@ -378,6 +418,7 @@ class PayPal(ProcessorPlugin):
                         unit.payee.merchant_id or None,
                         each.at,
                         each.status_details.reason or ("" if each.status in table else each.status),
+                        each.fee if kind is FactKind.PAYMENT else None,
                     )
                     for each in movements
                 ]

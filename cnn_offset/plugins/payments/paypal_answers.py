@@ -29,6 +29,12 @@ class Reason(BaseModel):
     reason: str = ""
 
 
+class Breakdown(BaseModel):
+    """What is left of a capture for the provider."""
+
+    paypal_fee: Amount | None = None
+
+
 class Movement(BaseModel):
     """A capture or a refund."""
 
@@ -39,10 +45,20 @@ class Movement(BaseModel):
     update_time: AwareDatetime | None = None
     status_details: Reason = Reason()
     custom_id: str = ""
+    seller_receivable_breakdown: Breakdown = Breakdown()
 
     @property
     def at(self) -> datetime:
         return self.update_time or self.create_time
+
+    @property
+    def fee(self) -> Money | None:
+        """What PayPal kept, if it says so; a fee is never worth an error."""
+        fee = self.seller_receivable_breakdown.paypal_fee
+        try:
+            return fee.money if fee else None
+        except OutcomeUnknownError:
+            return None
 
 
 class Payments(BaseModel):
@@ -115,12 +131,44 @@ class Transaction(BaseModel):
 
 
 class Resource(BaseModel):
-    """What a webhook is about: an order, a capture, a refund or a dispute."""
+    """What a webhook is about: an order, a capture, a refund, a dispute or a provider."""
 
     id: str = ""
+    merchant_id: str = ""
+    tracking_id: str = ""
     supplementary_data: Related = Related()
     links: list[Link] = []
     disputed_transactions: list[Transaction] = []
+
+
+class Referral(BaseModel):
+    """A page for a provider to agree on."""
+
+    links: list[Link] = []
+
+
+class Tracked(BaseModel):
+    """The merchant who agreed under a tracking id."""
+
+    merchant_id: str
+
+
+class ThirdParty(BaseModel):
+    partner_client_id: str = ""
+
+
+class Integration(BaseModel):
+    oauth_third_party: list[ThirdParty] = []
+
+
+class Seller(BaseModel):
+    """How a provider's account stands with PayPal and with us."""
+
+    merchant_id: str
+    tracking_id: str = ""
+    payments_receivable: bool = False
+    primary_email_confirmed: bool = False
+    oauth_integrations: list[Integration] = []
 
 
 class Event(BaseModel):

@@ -141,6 +141,11 @@ class PayPalClient:
         """Send JSON text, to the letter, to what the SDK has no method for."""
         return self._call(lambda: self._raw(HttpMethodEnum.POST, path, body=body))
 
+    def forget_token(self) -> None:
+        """Ask for a new token before the next call."""
+        with self._lock:
+            self._token, self._sdk = None, self._connect()
+
     def _connect(self) -> Any:
         configuration = _Configuration(
             timeout=self._timeout,
@@ -220,8 +225,7 @@ class PayPalClient:
         """Turn the SDK's error into ours, without its ``str``, which may itself raise."""
         status = int(error.response_code)
         if status == 401:
-            with self._lock:
-                self._token, self._sdk = None, self._connect()
+            self.forget_token()
             return UnavailableError("PayPal does not accept our token any more")
         try:
             said = json.loads(error.response.text)

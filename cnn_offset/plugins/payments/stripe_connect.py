@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import (
     ForgedError,
@@ -30,6 +31,9 @@ from cnn_offset.plugins.errors import (
 )
 from cnn_offset.plugins.payments.base import (
     AccountField,
+    AccountReport,
+    Connection,
+    ConnectRequest,
     Delivery,
     Notice,
     Payee,
@@ -37,8 +41,9 @@ from cnn_offset.plugins.payments.base import (
     ProcessorPlugin,
     Redirect,
 )
-from cnn_offset.plugins.payments.silence import silence
+from cnn_offset.plugins.payments.stripe_accounts import connect_account, inspect_account
 from cnn_offset.plugins.payments.stripe_amounts import from_stripe, to_stripe
+from cnn_offset.plugins.payments.stripe_calls import asking
 from cnn_offset.plugins.settings import PluginSettings
 
 if TYPE_CHECKING:
@@ -76,9 +81,6 @@ DISPUTES: Final[Mapping[str, FactStatus]] = {
     "won": FactStatus.WON,
     "lost": FactStatus.LOST,
 }
-_PAYEE_CODES: Final = frozenset(
-    {"account_closed", "account_invalid", "charges_not_allowed", "testmode_charges_only"}
-)
 _ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}", re.ASCII)
 _BELL_SECONDS: Final = 4.0
 _TOLERANCE: Final = timedelta(minutes=5)
@@ -91,6 +93,8 @@ class StripeSettings(PluginSettings):
     secret_key: SecretStr
     webhook_secret: SecretStr
     """Of the endpoint that listens to events of connected accounts."""
+    account_webhook_secret: SecretStr = SecretStr("")
+    """Of the event destination for thin events about accounts; empty if there is none."""
     timeout_seconds: float = Field(default=10, gt=0, le=20)
 
 
@@ -135,10 +139,12 @@ class StripeConnect(ProcessorPlugin):
         return written is not None and 0 < written <= MOST
 
     def form_targets(self) -> Sequence[str]:
-        """Stripe's hosted page has a host of its own; elsewhere there is only one."""
+        """Stripe's hosted pages have hosts of their own; elsewhere there is only one."""
         parts = urlsplit(self._own.base_url)
-        host = "checkout.stripe.com" if parts.netloc == "api.stripe.com" else parts.netloc
-        return [f"{parts.scheme}://{host}"]
+        hosts = [parts.netloc]
+        if parts.netloc == "api.stripe.com":
+            hosts = [f"{name}.stripe.com" for name in ("checkout", "connect", "accounts")]
+        return [f"{parts.scheme}://{host}" for host in hosts]
 
     def check_account(self, payee: Payee) -> Sequence[str]:
         """Say whether the account id has Stripe's form."""
@@ -149,6 +155,21 @@ class StripeConnect(ProcessorPlugin):
     def payee_account(self, payee: Payee) -> str:
         """Name the account by its id."""
         return payee.get("account", "")
+
+    @property
+    def connects(self) -> bool:
+        """Accounts are connected on Stripe's page; nobody types their ids."""
+        return True
+
+    def connect(self, request: ConnectRequest) -> Connection:
+        """Create the account, once, and a link to Stripe's page for it."""
+        return connect_account(self._client, request)
+
+    def inspect(self, account: Payee, onboarding_ref: str, *, key: str) -> AccountReport:
+        """Read whether the account can take cards."""
+        if not onboarding_ref and (wrong := self.check_account(account)):
+            return AccountReport(PayoutStatus.STARTED, wrong)
+        return inspect_account(self._client, account, onboarding_ref)
 
     def start(self, request: PaymentRequest) -> Redirect:
         """Open a Checkout Session on the provider's account, or find it again by our key."""
@@ -182,7 +203,7 @@ class StripeConnect(ProcessorPlugin):
             "success_url": request.return_url,
             "cancel_url": request.return_url,
         }
-        with _asking():
+        with asking():
             session = self._client.v1.checkout.sessions.create(
                 wanted, {**self._on(request.payee), "idempotency_key": request.key}
             )
@@ -199,7 +220,7 @@ class StripeConnect(ProcessorPlugin):
         yields no fact, even after a declined card: the payer may try another.
         """
         session = self._session(payee, processor_ref)
-        with _asking():
+        with asking():
             is_ours = session.client_reference_id == key
         if not is_ours:
             raise RefusedError(f"Stripe's session {processor_ref} is not ours", code="OTHER_KEY")
@@ -212,7 +233,7 @@ class StripeConnect(ProcessorPlugin):
         look afterwards tells which. No idempotency key: Stripe would repeat an old refusal.
         """
         try:
-            with _asking():
+            with asking():
                 self._client.v1.checkout.sessions.expire(processor_ref, options=self._on(payee))
         except PayeeNotReadyError:
             raise
@@ -233,7 +254,7 @@ class StripeConnect(ProcessorPlugin):
         if minor is None:
             raise UnsupportedError(f"Stripe cannot give back {amount}")
         session = self._session(payee, processor_ref)
-        with _asking():
+        with asking():
             intent = session.payment_intent
             if not isinstance(intent, stripe.PaymentIntent):
                 raise RefusedError("Stripe has taken no money to give back", code="no_payment")
@@ -249,25 +270,28 @@ class StripeConnect(ProcessorPlugin):
         return self._facts(payee, session)
 
     def read_webhook(self, delivery: Delivery) -> Notice:
-        """Check the signature and its time in both directions, then name the sessions.
+        """Check the signature and its time in both directions, then name sessions or account.
 
         Takes only events of connected accounts and of our key's mode, live or test: a
         live address receives test events too.
         """
         header = delivery.headers.get("stripe-signature")
-        secret = self._own.webhook_secret.get_secret_value()
         try:
-            stripe.WebhookSignature.verify_header(delivery.body, header, secret)
+            self._verify(delivery.body, header)
             signed = re.search(r"(?:^|,)t=(\d{1,11})(?:,|$)", header or "", re.ASCII)
             event = json.loads(delivery.body)
             at = datetime.fromtimestamp(int(signed[1]), UTC) if signed else None
             if at is None or abs(delivery.received_at - at) > _TOLERANCE:
                 raise ForgedError("too old, or from the future")
+            if event.get("object") == "v2.core.event":
+                return self._of_account(event)
             account = event.get("account") or ""
             event_id, kind, thing = event["id"], event["type"], event["data"]["object"]
             is_ours = bool(_ACCOUNT.fullmatch(account)) and event["livemode"] is self._is_live
             if not is_ours:
                 return Notice(str(event_id), [])
+            if kind.startswith("account."):
+                return Notice(str(event_id), [], [account])
             if kind.startswith("checkout.session."):
                 return Notice(str(event_id), [str(thing["id"])])
             intent = (
@@ -279,11 +303,27 @@ class StripeConnect(ProcessorPlugin):
             raise ForgedError(f"not readable ({type(error).__name__})") from None
         if not isinstance(intent, str):
             return Notice(str(event_id), [])
-        with _asking():
+        with asking():
             sessions = self._bell.v1.checkout.sessions.list(
                 {"payment_intent": intent, "limit": 1}, {"stripe_account": account}
             )
             return Notice(str(event_id), [each.id for each in sessions.data])
+
+    def _verify(self, body: bytes, header: str | None) -> None:
+        own = (self._own.webhook_secret, self._own.account_webhook_secret)
+        secrets = [each.get_secret_value() for each in own if each.get_secret_value()]
+        for secret in secrets[:-1]:
+            with suppress(stripe.SignatureVerificationError):
+                stripe.WebhookSignature.verify_header(body, header, secret)
+                return
+        stripe.WebhookSignature.verify_header(body, header, secrets[-1])
+
+    def _of_account(self, event: Mapping[str, Any]) -> Notice:
+        """Name the account of a thin event, which says no more than that."""
+        event_id, thing = str(event["id"]), event.get("related_object") or {}
+        account = str(thing.get("id") or "")
+        is_ours = bool(_ACCOUNT.fullmatch(account)) and event["livemode"] is self._is_live
+        return Notice(event_id, [], [account] if is_ours else [])
 
     @property
     def _is_live(self) -> bool:
@@ -293,15 +333,15 @@ class StripeConnect(ProcessorPlugin):
         return {"stripe_account": payee["account"]}
 
     def _session(self, payee: Payee, processor_ref: str) -> Session:
-        with _asking():
+        with asking():
             return self._client.v1.checkout.sessions.retrieve(
                 processor_ref,
-                {"expand": ["payment_intent", "payment_intent.latest_charge"]},
+                {"expand": ["payment_intent.latest_charge.balance_transaction"]},
                 self._on(payee),
             )
 
     def _facts(self, payee: Payee, session: Session) -> list[Fact]:
-        with _asking():
+        with asking():
             if session.status == "open":
                 return []
             intent = session.payment_intent
@@ -322,6 +362,7 @@ class StripeConnect(ProcessorPlugin):
                     payee["account"],
                     _time(paid_at.created),
                     "" if intent.status in INTENTS else intent.status,
+                    _fee(charge),
                 )
             ]
             if status is not FactStatus.DONE:
@@ -355,26 +396,16 @@ def _fact(
     return Fact(kind, thing.id, status, amount, payee["account"], _time(thing.created), reason)
 
 
+def _fee(charge: object) -> Money | None:
+    """Return what Stripe kept, if it says so already; a fee is never worth an error."""
+    balance = charge.balance_transaction if isinstance(charge, stripe.Charge) else None
+    if not isinstance(balance, stripe.BalanceTransaction):
+        return None
+    try:
+        return from_stripe(balance.fee, balance.currency)
+    except OutcomeUnknownError:
+        return None
+
+
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Turn what Stripe's SDK raises, and answers that lack something, into our errors."""
-    try:
-        yield
-    except stripe.APIConnectionError as error:
-        raise silence("Stripe", error) from None
-    except stripe.StripeError as error:
-        status, code = error.http_status or 0, error.code or ""
-        text = f"Stripe: {code or type(error).__name__} ({status}, request {error.request_id})"
-        # APIError is the SDK's word for what is not in Stripe's own form.
-        is_clear = 400 <= status < 500 and not isinstance(error, stripe.APIError)
-        if not is_clear or status in {408, 409, 429}:
-            raise OutcomeUnknownError(text) from None
-        if isinstance(error, stripe.PermissionError) or code in _PAYEE_CODES:
-            raise PayeeNotReadyError(text, code=code) from None
-        raise RefusedError(text, code=code) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise OutcomeUnknownError(f"Stripe's answer made no sense ({error})") from None
