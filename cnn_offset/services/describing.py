@@ -65,7 +65,7 @@ def clean_texts(typed: Mapping[str, str]) -> Texts:
                 most=MOST_WORDS,
             )
         elif len(text) > longest:
-            errors[f"{name}-{lang}"] = too_long(len(text), longest)
+            errors[f"{name}-{lang}"] = _too_long(len(text), longest)
         return text
 
     title, description, labels = (
@@ -105,14 +105,13 @@ def clean_alt(typed: Mapping[str, str]) -> dict[str, str]:
                 N_("Please say in a few words what the picture shows, for those who cannot see it.")
             )
         elif len(text) > ALT_LENGTH:
-            errors[name] = too_long(len(text), ALT_LENGTH)
+            errors[name] = _too_long(len(text), ALT_LENGTH)
     if errors:
         raise InvalidError(errors)
     return found
 
 
-def too_long(length: int, most: int) -> ServiceError:
-    """Return what is said of a text with too many characters."""
+def _too_long(length: int, most: int) -> ServiceError:
     return ServiceError(
         N_("The text has %(length)s characters; it may have %(most)s. Please shorten it."),
         length=length,

@@ -341,6 +341,32 @@ def picture_path(name: str, width: int) -> str:
     return f"pictures/{name}-{width}.webp"
 
 
+def picture_of(found: Listing, picture_id: int) -> Picture:
+    """Return a picture of a version.
+
+    Raises:
+        NotFoundError: the version has no such picture.
+
+    """
+    picture = next((each for each in found.pictures if each.id == picture_id), None)
+    if picture is None:
+        raise NotFoundError(f"picture {picture_id}")
+    return picture
+
+
+def picture_file(found: Listing, picture_id: int, width: int) -> str:
+    """Return where in the file store a picture of a version lies in some width.
+
+    Raises:
+        NotFoundError: the version has no such picture, or not in this width.
+
+    """
+    picture = picture_of(found, picture_id)
+    if width not in picture.widths:
+        raise NotFoundError(f"picture {picture_id}, {width} wide")
+    return f"{picture.path.rpartition('-')[0]}-{width}.webp"
+
+
 def change_picture(
     session: Session,
     provider_id: int,
@@ -362,10 +388,9 @@ def change_picture(
     """
     found = _editable(session, provider_id, listing_id, actor=actor, now=now)
     order = list(found.pictures)
-    place = next((n for n, each in enumerate(order) if each.id == picture_id), None)
-    if place is None:
-        raise NotFoundError(f"picture {picture_id}")
-    picture = order.pop(place)
+    picture = picture_of(found, picture_id)
+    place = order.index(picture)
+    order.remove(picture)
     if alt is not None:
         picture.alt = dict(alt)
     if remove:

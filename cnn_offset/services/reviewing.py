@@ -16,12 +16,15 @@ from cnn_offset.domain.status import ListingStatus
 from cnn_offset.domain.text import N_, clean_prose
 from cnn_offset.models import Activity, Listing
 from cnn_offset.services import NotFoundError, ServiceError
-from cnn_offset.services.describing import too_long
 from cnn_offset.services.listing import locked, may_write, public_listing
 from cnn_offset.services.mailing import queue_message
 from cnn_offset.services.moves import move
 
 REASON_LENGTH: Final = 2000
+
+
+class ReasonError(ServiceError):
+    """The reason is missing or too long."""
 
 
 def queue(session: Session, *, after: int | None = None, limit: int = 50) -> Sequence[Listing]:
@@ -135,15 +138,20 @@ def refuse(
 
     Raises:
         NotFoundError: there is none.
-        ServiceError: there is no reason, it is no longer what was looked at, or was
+        ReasonError: there is no reason, or it is too long.
+        ServiceError: it is no longer what was looked at, or was
             decided on.
 
     """
     words = clean_prose(reason)
     if not words:
-        raise ServiceError(N_("Please say what the provider should change."))
+        raise ReasonError(N_("Please say what the provider should change."))
     if len(words) > REASON_LENGTH:
-        raise too_long(len(words), REASON_LENGTH)
+        raise ReasonError(
+            N_("The text has %(length)s characters; it may have %(most)s. Please shorten it."),
+            length=len(words),
+            most=REASON_LENGTH,
+        )
     reviewed(session, listing_id)
     found = locked(session, listing_id)
     _check_same(found, version)

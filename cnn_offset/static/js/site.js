@@ -84,4 +84,12 @@
       if (total) total.textContent = sum === null ? "–" : write(sum);
     });
   });
+
+  // <textarea data-words="id">: counts words while somebody types, as the server does.
+  all("[data-words]").forEach((area) => {
+    area.addEventListener("input", () => {
+      const words = area.value.split(/\s+/).filter(Boolean).length;
+      document.getElementById(area.dataset.words).textContent = words.toLocaleString(lang);
+    });
+  });
 })();
