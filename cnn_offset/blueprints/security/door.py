@@ -115,7 +115,7 @@ def home_of(user: User) -> str:
     if user.has_role("operator"):
         return url_for("admin.orders")
     if user.has_role("provider") and user.provider_id:
-        return url_for("provider.orders")
+        return url_for("provider.home")
     return url_for("account.home")
 
 
