@@ -54,6 +54,9 @@ class Settings(BaseModel):
         "development", description="In production secrets must be given, never made up."
     )
     SECRET_KEY: str = Field("", description="Signs cookies and links; at least 32 characters.")
+    OLD_SECRET_KEYS: list[str] = Field(
+        default_factory=list, description="Earlier ones, for what they signed and encrypted."
+    )
     SITE_NAME: str = Field("", description="Name shown to visitors; empty for the built-in one.")
     CONTACT_EMAIL: str = Field("help@example.org", description="Where people write for help.")
     PUBLIC_URL: str = Field(
@@ -74,6 +77,12 @@ class Settings(BaseModel):
     SIGNING_KEY: str = Field("", description="PEM file with key and certificate for attestations.")
     SIGNING_KEY_PASSWORD: str = Field("", description="Password of that key, if it has one.")
     HOLD_MINUTES: int = Field(30, ge=5, description="How long a checkout holds its units.")
+    SECOND_PERSON_FROM: int = Field(
+        10000,
+        ge=0,
+        description="Order total, in its currency, from which two people must say it is paid; "
+        "0 for never.",
+    )
     SWEEP_SECONDS: float = Field(2, gt=0, description="Pause between two sweeps of a worker.")
     RATE_LIMITS: bool = Field(True, description="Whether requests are limited by address.")
     PROXIES: int = Field(0, ge=0, description="Reverse proxies in front whose headers count.")

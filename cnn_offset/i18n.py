@@ -23,6 +23,7 @@ from cnn_offset.domain.staff import StaffRole
 from cnn_offset.domain.status import (
     ApplicationStatus,
     AttestationStatus,
+    BankEntryStatus,
     CancellationStatus,
     ListingStatus,
     MessageStatus,
@@ -31,6 +32,7 @@ from cnn_offset.domain.status import (
 )
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import UnitType
+from cnn_offset.models.banking import Finding
 
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "fr": "Français", "es": "Español"}
 # UN style writes day, month, year; Babel's plain "en" is American.
@@ -80,6 +82,25 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         ListingStatus.APPROVED: N_("Public"),
         ListingStatus.REFUSED: N_("To be changed"),
         ListingStatus.REPLACED: N_("Was public"),
+    },
+    BankEntryStatus: {
+        BankEntryStatus.WAITING: N_("To decide"),
+        BankEntryStatus.SECONDED: N_("Second person needed"),
+        BankEntryStatus.RECORDED: N_("Recorded"),
+        BankEntryStatus.SPLIT: N_("Divided"),
+        BankEntryStatus.DISMISSED: N_("Set aside"),
+    },
+    Finding: {
+        Finding.UNKNOWN: N_("No order named"),
+        Finding.EXACT: N_("Exactly what was due"),
+        Finding.SHORT: N_("Too little"),
+        Finding.OVER: N_("Too much"),
+        Finding.LATE: N_("Exact, but late"),
+        Finding.PAID_ALREADY: N_("Order paid already"),
+        Finding.OTHER_CURRENCY: N_("Other currency"),
+        Finding.SEVERAL: N_("Several orders named"),
+        Finding.RETURNED: N_("Money that went back"),
+        Finding.OUTGOING: N_("Money that went out"),
     },
     MessageStatus: {
         MessageStatus.QUEUED: N_("Queued"),

@@ -17,7 +17,7 @@ from cnn_offset.domain.text import N_
 
 MOST_LINES: Final = 50_000
 MOST_BYTES: Final = 10 * 1024 * 1024
-REF_LENGTH: Final = 100
+REF_LENGTH: Final = 90
 """Longest name of an entry; a part of it adds a few signs and still fits a fact."""
 _REFERENCE: Final = re.compile(r"R\s?F[\s.:/-]*((?:[0-9][\s./-]*){13}[0-9])(?![0-9])")
 _CODE: Final = re.compile(rf"(?<![0-9A-Z])[{ALPHABET}]{{9}}(?![0-9A-Z])")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.payment import Verdict
@@ -22,16 +22,20 @@ from cnn_offset.domain.status import (
 from cnn_offset.domain.text import N_
 from cnn_offset.models import (
     Attestation,
+    BankStatement,
+    Block,
     Cancellation,
     Checkout,
     Event,
     Message,
+    Offer,
     Order,
     Payment,
     PayoutMethod,
+    RegistryAccount,
     WebhookDelivery,
 )
-from cnn_offset.services import selling
+from cnn_offset.services import selling, stock
 from cnn_offset.services.moves import note
 
 TOO_LONG: Final = timedelta(minutes=15)
@@ -67,6 +71,7 @@ def attention(session: Session, *, now: datetime) -> list[Item]:
         *_cancellations(session),
         *_money(session),
         *_providers(session, now),
+        *_units_missing(session),
         *_deliveries(session, now),
         *_messages(session),
         *_failing(session),
@@ -230,6 +235,30 @@ def _providers(session: Session, now: datetime) -> Iterator[Item]:
             )
 
 
+def _units_missing(session: Session) -> Iterator[Item]:
+    """Blocks that hold less than their running orders need: sold elsewhere, or vanished."""
+    needed = func.sum(Offer.held)
+    rows = session.execute(
+        select(Block, needed)
+        .join(Offer, Offer.block_id == Block.id)
+        .where(Offer.held > 0)
+        .group_by(Block.id)
+        .having(needed > Block.reported)
+        .order_by(Block.id)
+        .limit(LIMIT)
+    ).all()
+    for block, held in rows:
+        missing = held - block.reported - stock.in_flight(session, block)
+        if missing > 0:
+            yield Item(
+                "units_missing",
+                block.read_at,
+                N_("A block holds fewer units than are in running orders."),
+                N_("Ask the provider to bring units back or to refund; the registry decides."),
+                detail=f"{block.provider.name}: {block.block_ref}, {missing}",
+            )
+
+
 def _deliveries(session: Session, now: datetime) -> Iterator[Item]:
     for row in session.scalars(
         select(WebhookDelivery)
@@ -277,6 +306,9 @@ def _failing(session: Session) -> Iterator[Item]:
         Message,
         Order,
         Checkout,
+        BankStatement,
+        RegistryAccount,
+        Offer,
     )
     for kind in kinds:
         rows = select(kind).where(kind.attempts >= MANY_ATTEMPTS, kind.due_at.is_not(None))

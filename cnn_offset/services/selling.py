@@ -129,6 +129,11 @@ def read_amount(text: str, currency: str, locale: str) -> Money:
     )
 
 
+def write_amount(money: Money, locale: str) -> str:
+    """Write an amount so that :func:`read_amount` reads it, for forms."""
+    return f"{money.amount:f}".replace(".", _SIGNS[locale][1])
+
+
 def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetime) -> None:
     """Note that the provider has sent its details or otherwise deals with a bank order.
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cnn_offset.domain.payment import Fact, Verdict, derive, judge
+from cnn_offset.domain.payment import Fact, FactKind, Verdict, derive, judge
 from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.models import Payment, PaymentFact
 from cnn_offset.services import stock
@@ -69,6 +70,44 @@ def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
     settle(session, payment, now=now)
 
 
+class Outcome(StrEnum):
+    """What recording money would lead to; shown to whoever is about to record it."""
+
+    PAYS = "pays"
+    """The order is paid and its units are cancelled for ever."""
+    PAYS_LATE = "pays_late"
+    """The same, if the units that were released are still there; else a person looks."""
+    REVIEW = "review"
+    """Nothing is cancelled, a person looks."""
+    SURPLUS = "surplus"
+    """The order was paid before: nothing more is cancelled, the money is to go back."""
+    BACK = "back"
+    """Money went back. What is not cancelled yet waits for a person."""
+
+
+def foresee(payment: Payment, fact: Fact) -> tuple[Outcome, Verdict]:
+    """Tell what adding ``fact`` to a payment would lead to, and how the money is judged then.
+
+    Changes nothing; says the same as :func:`conclude` would do now.
+    """
+    order = payment.order
+    facts = [*(each.value for each in payment.facts), fact]
+    verdict = judge(due=payment.due, payee=payment.payee_account, facts=facts)
+    if fact.kind is FactKind.REFUND:
+        return Outcome.BACK, verdict
+    ended = (OrderStatus.REFUND_DUE, OrderStatus.REFUNDED)
+    if order.paid_at is not None or order.status in ended:
+        return Outcome.SURPLUS, verdict
+    if verdict is Verdict.EXACT:
+        if order.status is OrderStatus.PLACED or (
+            order.status is OrderStatus.IN_REVIEW and order.holds_units
+        ):
+            return Outcome.PAYS, verdict
+        if order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
+            return Outcome.PAYS_LATE, verdict
+    return Outcome.REVIEW, verdict
+
+
 def settle(session: Session, payment: Payment, *, now: datetime) -> None:
     """Let the order follow its payment: paid if exact, to a person if anything is odd."""
     order, verdict = payment.order, payment.verdict
@@ -97,6 +136,8 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
     elif (
         order.status is OrderStatus.PAID
         and payment.paid_order
+        # Too much is to be sent back; it is no reason to stop what it paid for.
+        and verdict is not Verdict.OVER
         and move(
             session,
             order,

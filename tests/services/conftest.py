@@ -20,7 +20,7 @@ from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Block, Cancellation, Checkout, Offer, Order, Payment
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.bank_transfer import BankTransfer
-from cnn_offset.services import checking_out, ordering, paying, selling
+from cnn_offset.services import banking, checking_out, ordering, paying, selling
 from cnn_offset.services.checking import check_all
 from tests.conftest import Clock
 from tests.factories import make_shop
@@ -119,15 +119,20 @@ class Shop:
 
     def bank_money(self, order_id: int, amount: Money, bank_ref: str = "B1") -> Any:
         with unit_of_work() as session:
-            return selling.record_bank_money(
+            banking.type_entry(
                 session,
                 session.get_one(Order, order_id),
                 amount=amount,
                 bank_ref=bank_ref,
                 received_on=date(2026, 11, 2),
                 actor="staff@example.org",
+                second_from=0,
                 now=self.clock(),
             )
+            order = session.get_one(Order, order_id)
+            payment = selling.bank_payment(session, order)
+            assert payment is not None
+            return payment.verdict
 
     def status(self, order_id: int) -> OrderStatus:
         db.session.expire_all()

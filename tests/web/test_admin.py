@@ -15,7 +15,7 @@ from cnn_offset.blueprints.admin import orders as admin
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Event, Order, Payment
-from cnn_offset.services import ServiceError, joining, selling
+from cnn_offset.services import ServiceError, banking, joining
 from cnn_offset.services.moves import move
 from tests.conftest import Clock
 from tests.web.people import PASSWORD, add_person, log_in, post
@@ -98,9 +98,9 @@ def test_the_whole_history_of_an_order(
 ) -> None:
     with app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, sale.order_id)
-        selling.record_bank_money(
+        banking.type_entry(
             session, order, amount=order.total, bank_ref="NTRF 4711",
-            received_on=clock().date(), actor="staff@example.org", now=clock(),
+            received_on=clock().date(), actor="staff@example.org", second_from=0, now=clock(),
         )  # fmt: skip
     page = operator.get(f"/en/operator/orders/{sale.code}").text
     for word in ("NTRF 4711", "staff@example.org", "placed → paid", "bank_instructions",
@@ -129,9 +129,9 @@ def test_attention_leads_to_the_order(
 ) -> None:
     with app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, sale.order_id)
-        selling.record_bank_money(
+        banking.type_entry(
             session, order, amount=order.total * 2, bank_ref="B",
-            received_on=clock().date(), actor="staff@example.org", now=clock(),
+            received_on=clock().date(), actor="staff@example.org", second_from=0, now=clock(),
         )  # fmt: skip
     page = operator.get("/en/operator/attention").text
     assert f"/en/operator/orders/{sale.code}" in page

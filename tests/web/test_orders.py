@@ -17,7 +17,7 @@ from cnn_offset.domain.status import AttestationStatus, OrderStatus, PaymentStat
 from cnn_offset.extensions import unit_of_work
 from cnn_offset.models import Attestation, Offer, Order, PayoutMethod
 from cnn_offset.plugins.errors import OutcomeUnknownError, PayeeNotReadyError
-from cnn_offset.services import selling
+from cnn_offset.services import banking, selling
 from tests.conftest import Clock
 from tests.web.shopping import (
     CONSENTS,
@@ -56,13 +56,14 @@ def ref(mall: Mall) -> str:
 def bank_money(mall: Mall, minor: int) -> None:
     with mall.app.app_context(), unit_of_work() as session:
         order = session.get_one(Order, mall.orders()[-1].id)
-        selling.record_bank_money(
+        banking.type_entry(
             session,
             order,
             amount=Money(minor, "USD"),
             bank_ref="B1",
             received_on=mall.clock().date(),
             actor="staff@example.org",
+            second_from=0,
             now=mall.clock(),
         )
 
