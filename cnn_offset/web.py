@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, Response, g, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
+from flask_security import current_user
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -91,6 +92,9 @@ def init_app(app: Flask, platform: Platform) -> None:
 
     @app.errorhandler(NotFoundError)
     def _not_found(_error: NotFoundError) -> ResponseReturnValue:
+        # Whoever tries out the ids of others should be seen.
+        user_id = getattr(current_user, "id", None)
+        app.logger.warning("nothing at %s for user %s", request.endpoint, user_id)
         return _page(NotFound())
 
     @app.errorhandler(Exception)

@@ -1,0 +1,290 @@
+"""One of everything that has an address, and a browser for each kind of people."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.routing import Rule
+
+from cnn_offset.domain.staff import StaffRole
+from cnn_offset.domain.status import BankEntryStatus, ListingStatus
+from cnn_offset.extensions import db, platform
+from cnn_offset.models import (
+    AccountActivity,
+    AccountKind,
+    ApplicantRole,
+    Application,
+    BankEntry,
+    BankStatement,
+    Block,
+    Checkout,
+    Finding,
+    Invitation,
+    Listing,
+    Offer,
+    Order,
+    Picture,
+    Proof,
+    Provider,
+    RegistryAccount,
+    UnmappedBlock,
+    User,
+    WebAuthn,
+)
+from tests.conftest import Clock
+from tests.web.people import add_person, log_in
+from tests.web.selling import sell
+
+PURCHASER, OPERATOR = "purchaser", "operator"
+OWNER, SALES, ACCOUNTS, OTHER = "owner", "sales", "accounts", "another provider's owner"
+STAFF = (OTHER, SALES, ACCOUNTS, OWNER)
+"""Of two providers; all things are the first one's."""
+PEOPLE = ("nobody", PURCHASER, OPERATOR, *STAFF)
+
+
+@dataclass
+class World:
+    """Browsers by kind of people, and what stands in the addresses."""
+
+    app: Flask
+    browsers: dict[str, FlaskClient] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    by_endpoint: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Where a name means something else."""
+
+    def address(self, rule: Rule, lang: str = "en") -> str:
+        """Return an address of ``rule`` that leads to something there is."""
+        known = {
+            "lang": lang,
+            **self.values,
+            **self.by_endpoint.get(rule.endpoint.split(".")[0], {}),
+            **self.by_endpoint.get(rule.endpoint, {}),
+        }
+        missing = set(rule.arguments) - set(known) - set(rule.defaults or {})
+        assert not missing, f"{rule}: teach tests/meta/world.py about {missing}"
+        with self.app.test_request_context():
+            wanted = {name: known[name] for name in rule.arguments if name in known}
+            built = self.app.url_map.bind("localhost").build(rule.endpoint, wanted)
+        return str(built)
+
+
+def make_world(app: Flask, clock: Clock) -> World:
+    """Add one of each kind, all of provider A or its staff, and log everybody in."""
+    sale = sell(app, clock, method="bank_transfer")
+    other = sell(app, clock, method="bank_transfer")
+    people = {
+        PURCHASER: add_person(app, "purchaser@example.org"),
+        OPERATOR: add_person(app, "op@example.org", "operator", second=True),
+        OWNER: add_person(app, "owner@example.org", "provider", sale.provider),
+        OTHER: add_person(app, "other@example.org", "provider", other.provider),
+    }
+    for role in (StaffRole.SALES, StaffRole.ACCOUNTS):
+        email = f"{role}@example.org"
+        people[str(role)] = add_person(app, email, "provider", sale.provider, staff_role=role)
+    leaving = add_person(
+        app, "leaving@example.org", "provider", sale.provider, staff_role=StaffRole.SALES
+    )
+    made = World(app)
+    with app.app_context():
+        order = db.session.get_one(Order, sale.order_id)
+        offer = db.session.get_one(Offer, sale.offer_id)
+        application = _application(people[PURCHASER], clock)
+        mapped = _account(order.provider, offer.block, clock)
+        listing = _listing(order.provider, offer.block, clock)
+        entry = _entry(order, clock)
+        invitation = Invitation(
+            provider_id=order.provider_id,
+            email="asked@example.org",
+            role=StaffRole.SALES,
+            token_hash=hashlib.sha256(b"secret").hexdigest(),
+            invited_by="owner@example.org",
+            created_at=clock(),
+            expires_at=clock() + timedelta(days=7),
+        )
+        private = Offer(
+            block_id=offer.block_id,
+            provider_id=offer.provider_id,
+            price_minor=300,
+            currency="USD",
+            quantity=1,
+            private_token="private-offer-token",
+            customer="Example Airways",
+            created_at=clock(),
+            changed_at=clock(),
+        )
+        passkey = WebAuthn(
+            user_id=people[PURCHASER],
+            name="key",
+            credential_id=b"credential",
+            public_key=b"key",
+            backup_state=False,
+            device_type="single_device",
+            create_datetime=clock(),
+            lastuse_datetime=clock(),
+            usage="secondary",
+        )
+        offer.quantity -= 1
+        db.session.add_all([invitation, private, passkey])
+        db.session.flush()
+        made.values = {
+            "code": order.code,
+            "slug": offer.block.activity.slug,
+            "path": "nothing.svg",
+            "method_id": "bank_transfer",
+            "sequence": 1,
+            "year": 2026,
+            "token": order.token,
+            "number": application.id,
+            "table": "orders",
+            "kind": "pro_forma",
+            "offer_id": offer.id,
+            "block_id": offer.block_id,
+            "account_id": mapped.account_id,
+            "mapping_id": mapped.id,
+            "listing_id": listing.id,
+            "picture_id": listing.pictures[0].id,
+            "width": 800,
+            "keep": "middle",
+            "entry_id": entry.id,
+            "statement_id": entry.statement_id,
+            "user_id": leaving,
+            "invitation_id": invitation.id,
+            "passkey_id": passkey.id,
+            "provider_id": order.provider_id,
+        }
+        made.by_endpoint = {
+            "checkout": {"token": db.session.get_one(Checkout, order.checkout_id).token},
+            "hooks": {"method_id": "paypal"},
+            "catalogue.private_offer": {"token": private.private_token},
+            "applying.proof": {"number": application.proofs[0].id},
+            "admin.proof": {"number": application.proofs[0].id},
+            "admin.provider": {"slug": sale.provider},
+            "admin.open_account": {"slug": sale.provider},
+            "admin.map_activity": {"slug": sale.provider},
+            "admin.unmap_activity": {"slug": sale.provider},
+        }
+        db.session.commit()
+    made.browsers = {"nobody": app.test_client()}
+    for name, user_id in people.items():
+        with app.app_context():
+            email = db.session.scalars(select(User.email).where(User.id == user_id)).one()
+        made.browsers[name] = log_in(app, email)
+    return made
+
+
+def _application(user_id: int, clock: Clock) -> Application:
+    made = Application(
+        user_id=user_id,
+        organisation="Example Hydro",
+        country="KE",
+        address="1 Road",
+        role=ApplicantRole.HOLDER,
+        registry_id="cdm",
+        account_ref="KE-9",
+        activities=["1001"],
+        locale="en",
+        terms_version="2026-11-22",
+        submitted_at=clock(),
+        proofs=[
+            Proof(
+                path="proofs/world.pdf",
+                filename="letter.pdf",
+                content_type="application/pdf",
+                size=5,
+                sha256="0" * 64,
+                uploaded_at=clock(),
+            )
+        ],
+    )
+    db.session.add(made)
+    platform().files.makedirs("proofs", exist_ok=True)
+    platform().files.pipe("proofs/world.pdf", b"%PDF-")
+    return made
+
+
+def _account(provider: Provider, block: Block, clock: Clock) -> AccountActivity:
+    account = RegistryAccount(
+        provider_id=provider.id,
+        registry_id=block.registry_id,
+        account_ref=block.account_ref,
+        kind=AccountKind.PERMANENT,
+        read_at=clock(),
+        created_at=clock(),
+    )
+    db.session.add(account)
+    db.session.flush()
+    made = AccountActivity(
+        account_id=account.id, activity_id=block.activity_id, actor="operator", at=clock()
+    )
+    db.session.add_all(
+        [
+            made,
+            UnmappedBlock(
+                account_id=account.id,
+                block_ref="B-X",
+                activity_ref="77",
+                unit_type=block.unit_type,
+                first_text="KE-5-1-2-2-0-77",
+                last_text="KE-5-9-2-2-0-77",
+                held=9,
+                read_at=clock(),
+            ),
+        ]
+    )
+    return made
+
+
+def _listing(provider: Provider, block: Block, clock: Clock) -> Listing:
+    made = Listing(
+        activity_id=block.activity_id,
+        provider_id=provider.id,
+        number=1,
+        status=ListingStatus.DRAFT,
+        title={"en": "Wind"},
+        description={"en": "Wind blows."},
+        labels={},
+        created_at=clock(),
+        pictures=[
+            Picture(position=1, path="pictures/world-800.webp", widths=[800], alt={"en": "Hill"})
+        ],
+    )
+    db.session.add(made)
+    platform().files.makedirs("pictures", exist_ok=True)
+    platform().files.pipe("pictures/world-800.webp", b"RIFF")
+    return made
+
+
+def _entry(order: Order, clock: Clock) -> BankEntry:
+    statement = BankStatement(
+        provider_id=order.provider_id,
+        sha256="1" * 64,
+        filename="statement.xml",
+        format="camt053",
+        account="DE89370400440532013000",
+        entries=1,
+        added=1,
+        uploaded_by="owner@example.org",
+        uploaded_at=clock(),
+    )
+    db.session.add(statement)
+    db.session.flush()
+    made = BankEntry(
+        provider_id=order.provider_id,
+        statement_id=statement.id,
+        key="world",
+        status=BankEntryStatus.WAITING,
+        finding=Finding.UNKNOWN,
+        amount_minor=700,
+        currency="USD",
+        received_on=date(2026, 11, 1),
+        bank_ref="WORLD",
+        created_at=clock(),
+    )
+    db.session.add(made)
+    return made
