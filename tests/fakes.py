@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
-from cnn_offset.domain.units import SerialRange
+from cnn_offset.domain.units import SerialRange, UnitType
 from cnn_offset.plugins.errors import ForgedError, OutcomeUnknownError, PluginError
 from cnn_offset.plugins.payments.base import (
     Delivery,
@@ -111,7 +111,8 @@ class _Entry:
 
 @dataclass
 class FakeRegistry(RegistryConnector):
-    """A registry in memory with one endless block. ``faults`` are taken one a call to cancel:
+    """A registry in memory with endless blocks, but for those in ``books``.
+    ``faults`` are taken one a call to cancel:
     ``before``, ``after``, ``refuse``, ``fewer``, ``other``, ``accept``, and ``late``: acts
     twenty minutes after its caller has given up."""
 
@@ -126,6 +127,12 @@ class FakeRegistry(RegistryConnector):
     next_free: dict[str, int] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     delayed: list[tuple[datetime, CancellationRequest]] = field(default_factory=list)
+    books: dict[str, BlockReport] = field(default_factory=dict)
+    """What lies in accounts, by the block's reference; ``held`` before our cancellations."""
+    silent: int = 0
+    """So many listings break off after their first block."""
+    meanwhile: Callable[[], None] = lambda: None
+    """Called while an account is listed, after its first block."""
 
     id = "cdm"
     title = "Fake registry"
@@ -139,7 +146,44 @@ class FakeRegistry(RegistryConnector):
         return timedelta(minutes=30)
 
     def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
-        return iter(())
+        self._catch_up()
+        for ref, report in list(self.books.items()):
+            if report.account_ref != account_ref or ref not in self.books:
+                continue
+            yield replace(self.books[ref], held=self.left(ref))
+            if self.silent:
+                self.silent -= 1
+                raise OutcomeUnknownError("time-out")
+            self.meanwhile()
+
+    def left(self, block_ref: str) -> int:
+        """Count the units of a block that are really left."""
+        ours = sum(
+            each.request.quantity for each in self.entries if each.request.block_ref == block_ref
+        )
+        return self.books[block_ref].held - ours
+
+    def issue(self, account_ref: str, activity_ref: str, block: SerialRange, ref: str) -> None:
+        """Put a block into an account."""
+        self.books[ref] = BlockReport(
+            block_ref=ref,
+            account_ref=account_ref,
+            activity_ref=activity_ref,
+            unit_type=UnitType.CER,
+            party="KE",
+            issued=block,
+            held=block.quantity,
+            monitoring_start=date(2014, 1, 1),
+            monitoring_end=date(2014, 12, 31),
+            vintage=2014,
+            commitment_period=2,
+            obstacle=None,
+        )
+
+    def take(self, block_ref: str, units: int) -> None:
+        """Let units leave an account by another channel."""
+        report = self.books[block_ref]
+        self.books[block_ref] = replace(report, held=report.held - units)
 
     def units(self) -> int:
         return sum(each.request.quantity for each in self.entries)
@@ -156,6 +200,9 @@ class FakeRegistry(RegistryConnector):
         if fault == "refuse":
             return CancellationReport(ReportStatus.REFUSED, self.clock(), reason="no")
         known = self._known(request.key)
+        listed = request.block_ref in self.books
+        if known is None and listed and self.left(request.block_ref) < request.quantity:
+            return CancellationReport(ReportStatus.REFUSED, self.clock(), reason="too few")
         if known is None or not self.safe:
             known = self._act(request, fault)
         if fault == "after":

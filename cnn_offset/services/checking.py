@@ -30,10 +30,13 @@ from cnn_offset.models import (
     Counter,
     Event,
     Offer,
+    OfferTerms,
     Order,
     OrderLine,
+    Paper,
     Payment,
 )
+from cnn_offset.services import stock
 
 _PAID = (OrderStatus.PAID, OrderStatus.FULFILLED)
 
@@ -45,10 +48,13 @@ def check_all(session: Session, files: AbstractFileSystem) -> list[str]:
     """
     return [
         *_offers(session),
+        *_blocks(session),
+        *_terms(session),
         *_orders(session),
         *_ranges(session),
         *_payments(session),
         *_attestations(session, files),
+        *_papers(session),
         *_history(session),
     ]
 
@@ -93,6 +99,53 @@ def _offers(session: Session) -> Iterator[str]:
             yield f"offer {offer_id}: {cancelled} units cancelled, cancellations say {should_be_gone}"
         if held + cancelled > quantity or held < 0 or cancelled < 0:
             yield f"offer {offer_id}: oversold"
+
+
+def _blocks(session: Session) -> Iterator[str]:
+    """Offers promise no more than their block holds, but for what shrinking leaves alone:
+    units that orders hold, and those whose cancellation is in flight.
+    """
+    rows = session.execute(
+        select(Block, func.sum(stock.PROMISE), func.sum(Offer.held))
+        .join(Offer, Offer.block_id == Block.id)
+        .group_by(Block.id)
+        .having(func.sum(stock.PROMISE) > Block.reported)
+    ).all()
+    for block, promised, held in rows:
+        most = max(block.reported + stock.in_flight(session, block), int(held))
+        if promised > most:
+            yield f"block {block.block_ref}: {promised} units promised, there are {most}"
+    for (ref,) in session.execute(select(Block.block_ref).where(Block.held > Block.reported)):
+        yield f"block {ref}: more held than was reported"
+
+
+def _terms(session: Session) -> Iterator[str]:
+    """The newest terms written down are those in force."""
+    newest = (
+        select(OfferTerms.offer_id, func.max(OfferTerms.version).label("version"))
+        .group_by(OfferTerms.offer_id)
+        .subquery()
+    )
+    for (offer_id,) in session.execute(
+        select(Offer.id)
+        .join(newest, newest.c.offer_id == Offer.id)
+        .join(
+            OfferTerms,
+            (OfferTerms.offer_id == Offer.id) & (OfferTerms.version == newest.c.version),
+        )
+        .where(
+            or_(
+                OfferTerms.version != Offer.version,
+                OfferTerms.status != Offer.status,
+                OfferTerms.price_minor != Offer.price_minor,
+                OfferTerms.currency != Offer.currency,
+                OfferTerms.quantity != Offer.quantity,
+                OfferTerms.min_quantity != Offer.min_quantity,
+                OfferTerms.ends_at.is_distinct_from(Offer.ends_at),
+            )
+        )
+    ):
+        yield f"offer {offer_id}: its terms are not those last written down"
 
 
 def _sums(statement: Select[int, int]) -> Subquery:
@@ -245,6 +298,20 @@ def _attestations(session: Session, files: AbstractFileSystem) -> Iterator[str]:
             continue
         if hashlib.sha256(content).hexdigest() != sha256:
             yield f"attestation {sequence}: {path} is not what was issued"
+
+
+def _papers(session: Session) -> Iterator[str]:
+    """The numbers of a provider's receipts, and of its pro-forma invoices, have no gaps."""
+    given = dict(session.execute(select(Counter.name, Counter.value)).tuples().all())
+    rows = session.execute(
+        select(Paper.kind, Paper.provider_id, func.count(), func.max(Paper.sequence)).group_by(
+            Paper.kind, Paper.provider_id
+        )
+    )
+    for kind, provider_id, count, highest in rows:
+        name = f"{kind}:{provider_id}"
+        if not count == highest == given.get(name):
+            yield f"{name}: {count} rows, highest number {highest}, counter {given.get(name)}"
 
 
 def _history(session: Session) -> Iterator[str]:
