@@ -29,6 +29,7 @@ from cnn_offset.domain.status import (
     MessageStatus,
     OrderStatus,
     PaymentStatus,
+    PayoutStatus,
 )
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import UnitType
@@ -101,6 +102,12 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         Finding.SEVERAL: N_("Several orders named"),
         Finding.RETURNED: N_("Money that went back"),
         Finding.OUTGOING: N_("Money that went out"),
+    },
+    PayoutStatus: {
+        PayoutStatus.STARTED: N_("Not finished"),
+        PayoutStatus.LIMITED: N_("Cannot take money now"),
+        PayoutStatus.READY: N_("Ready"),
+        PayoutStatus.REVOKED: N_("Ended"),
     },
     MessageStatus: {
         MessageStatus.QUEUED: N_("Queued"),

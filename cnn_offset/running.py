@@ -27,6 +27,7 @@ base_url = "http://127.0.0.1:{sandbox}/paypal"
 client_id = "sandbox-client"
 client_secret = "sandbox-secret"
 webhook_id = "WH-SANDBOX"
+partner_id = "SANDBX2PARTNR"
 read_disputes = true
 
 [PAYMENTS.stripe_connect]

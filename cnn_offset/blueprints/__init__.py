@@ -22,6 +22,7 @@ LOCALISED = (
     "providers",
     "applying",
     "provider",
+    "warned",
     "admin",
 )
 PLAIN = ("hooks", "health", "root")

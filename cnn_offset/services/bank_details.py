@@ -25,7 +25,7 @@ from cnn_offset.services import Begin, NotFoundError, ServiceError, paying
 from cnn_offset.services.mailing import queue_message
 from cnn_offset.services.moves import move, note
 from cnn_offset.services.paying_out import (
-    WrongAccountError,
+    check_typed,
     disconnect,
     own_method,
     own_or_new,
@@ -75,7 +75,7 @@ def request_bank(
 
     """
     plugin = _plugin(plugins, method_id)
-    account = _checked(plugin, account)
+    account = check_typed(plugin, account)
     wanted, minimum = read_currencies(currencies, plugin), read_minimum(minimum_minor)
     row = own_or_new(session, provider_id, method_id, plugin)
     if row.status in (PayoutStatus.READY, PayoutStatus.LIMITED):
@@ -197,7 +197,7 @@ def change_details(
         ServiceError: bank transfer is not enabled, or these are the details it has.
 
     """
-    account = _checked(_plugin(plugins, method_id), account)
+    account = check_typed(_plugin(plugins, method_id), account)
     row = own_method(session, provider_id, method_id)
     if row.status not in (PayoutStatus.READY, PayoutStatus.LIMITED):
         raise ServiceError(N_("Bank transfer is not enabled yet."))
@@ -331,13 +331,6 @@ def _plugin(plugins: Plugins, method_id: str) -> PaymentPlugin:
     if not isinstance(plugin, StatementPlugin):
         raise NotFoundError(method_id)
     return plugin
-
-
-def _checked(plugin: PaymentPlugin, account: Mapping[str, str]) -> dict[str, str]:
-    given = {name: value for name, value in account.items() if value}
-    if complaints := plugin.check_account(given):
-        raise WrongAccountError(complaints)
-    return given
 
 
 def _request(session: Session, payout_id: int, plugins: Plugins) -> PayoutMethod:

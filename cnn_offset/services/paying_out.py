@@ -251,6 +251,19 @@ def bind(
     return True
 
 
+def check_typed(plugin: PaymentPlugin, account: Mapping[str, str]) -> dict[str, str]:
+    """Return an account without its empty parts.
+
+    Raises:
+        WrongAccountError: it is malformed.
+
+    """
+    given = {name: value for name, value in account.items() if value}
+    if complaints := plugin.check_account(given):
+        raise WrongAccountError(complaints)
+    return given
+
+
 def type_account(
     session: Session,
     provider_id: int,
@@ -275,9 +288,7 @@ def type_account(
     plugin = plugins.get(method_id)
     if plugin is None or plugin.connects or isinstance(plugin, StatementPlugin):
         raise NotFoundError(method_id)
-    account = {name: value for name, value in account.items() if value}
-    if complaints := plugin.check_account(account):
-        raise WrongAccountError(complaints)
+    account = check_typed(plugin, account)
     row = own_or_new(session, provider_id, method_id, plugin)
     was = row.account
     if account == was and row.status is not PayoutStatus.REVOKED:

@@ -47,6 +47,7 @@ GUARDS = {
     "record": public,
     "root": public,
     "security": public,
+    "warned": public,
 }
 """Who may enter what. A blueprint that is not here fails the test, public ones too."""
 OWNED = {
