@@ -14,7 +14,7 @@ LANGUAGES: Final = ("en", "fr", "es")
 TITLE_LENGTH: Final = 120
 MOST_WORDS: Final = 500
 """Of a description, in each language (the platform's FAQ for providers)."""
-DESCRIPTION_LENGTH: Final = 6000
+DESCRIPTION_LENGTH: Final = 10_000
 LABELS_LENGTH: Final = 300
 ALT_LENGTH: Final = 150
 _MISSING: Final = {
