@@ -209,7 +209,8 @@ def _provider(session: Session, wanted: DemoProvider, now: datetime) -> Provider
             method_id=payout.method,
             account=dict(payout.account),
             status=PayoutStatus.READY,
-            tested_at=now,
+            # The sandbox is asked at once whether it agrees.
+            due_at=now,
             currencies=list(payout.currencies),
             minimum_minor=payout.minimum.minor if payout.minimum else 0,
         )
