@@ -137,7 +137,7 @@ def fill(app: Flask, offers: int, seed: int = 1) -> None:
             "account": dict(PAYPAL_ACCOUNT),
             "currencies": ["USD", "EUR"],
             "minimum_minor": 0,
-            "enabled": True,
+            "status": "ready",
         }
         for n in range(1, 21)
     ]
@@ -188,6 +188,7 @@ def _activity(n: int, chance: random.Random) -> dict[str, Any]:
         "registry_url": "",
         "sd_report_url": "",
         "created_at": NOW,
+        "changed_at": NOW,
     }
 
 

@@ -29,6 +29,7 @@ from cnn_offset.models import (
     Listing,
     Offer,
     Order,
+    PayoutMethod,
     Picture,
     Proof,
     Provider,
@@ -129,6 +130,12 @@ def make_world(app: Flask, clock: Clock) -> World:
             lastuse_datetime=clock(),
             usage="secondary",
         )
+        payout_id = db.session.scalars(
+            select(PayoutMethod.id).where(
+                PayoutMethod.provider_id == order.provider_id,
+                PayoutMethod.method_id == "bank_transfer",
+            )
+        ).one()
         offer.quantity -= 1
         db.session.add_all([invitation, private, passkey])
         db.session.flush()
@@ -157,6 +164,7 @@ def make_world(app: Flask, clock: Clock) -> World:
             "invitation_id": invitation.id,
             "passkey_id": passkey.id,
             "provider_id": order.provider_id,
+            "payout_id": payout_id,
         }
         made.by_endpoint = {
             "checkout": {"token": db.session.get_one(Checkout, order.checkout_id).token},
