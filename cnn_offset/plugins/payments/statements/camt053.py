@@ -197,7 +197,8 @@ def _reference(part: Element) -> str:
 
 def _words(part: Element) -> str:
     """Join what people and banks wrote, the amount before exchange and charges with it."""
-    words = [(each.text or "").strip() for each in _all(part, "RmtInf/Ustrd")]
+    # One text, cut into pieces of a fixed length: a reference may lie across two.
+    words = [" ".join((each.text or "").strip() for each in _all(part, "RmtInf/Ustrd"))]
     end_to_end = _ref(part, "Refs/EndToEndId")
     instructed = _first(part, "AmtDtls/InstdAmt/Amt")
     charges = [
@@ -220,7 +221,7 @@ def _payer(parts: Sequence[Element], amount: Money) -> str:
         for side in sides:
             name = _text(part, f"RltdPties/{side}/Pty/Nm") or _text(part, f"RltdPties/{side}/Nm")
             if name:
-                return name
+                return " ".join(name.split())
     return ""
 
 

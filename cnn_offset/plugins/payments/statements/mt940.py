@@ -94,15 +94,15 @@ def _line(entry: dict[str, Any]) -> StatementLine:
     day = entry["date"]
     ref = (entry.get("bank_reference") or "").split("\n")[0].strip()
     words = [" ".join(str(entry.get(name) or "").split()) for name in _WORDS]
-    customer = (entry.get("customer_reference") or "").split("\n")
-    words += [each.strip() for each in customer if each.strip().upper() not in _NO_REF]
+    words += (entry.get("customer_reference") or "").split("\n")
+    words = [each.strip() for each in words if each.strip().upper() not in _NO_REF]
     payer = entry.get("applicant_name") or entry.get("recipient_name") or ""
     return StatementLine(
         ref="" if ref.upper() in _NO_REF else ref,
         amount=_money(entry["amount"]),
         received_on=date(day.year, day.month, day.day),
         payer=" ".join(str(payer).split()),
-        text=" · ".join(dict.fromkeys(filter(None, words))),
+        text=" · ".join(dict.fromkeys(words)),
     )
 
 
