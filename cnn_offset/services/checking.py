@@ -302,7 +302,7 @@ def _attestations(session: Session, files: AbstractFileSystem) -> Iterator[str]:
 
 def _papers(session: Session) -> Iterator[str]:
     """The numbers of a provider's receipts, and of its pro-forma invoices, have no gaps."""
-    given = dict(session.execute(select(Counter.name, Counter.value)).tuples().all())
+    given = dict(session.execute(select(Counter.name, Counter.value)).all())
     rows = session.execute(
         select(Paper.kind, Paper.provider_id, func.count(), func.max(Paper.sequence)).group_by(
             Paper.kind, Paper.provider_id

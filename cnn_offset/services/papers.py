@@ -6,7 +6,7 @@ and its numbers. What it says is frozen when it gets its number; the PDF is draw
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -142,7 +142,7 @@ def _data(
 ) -> PaperData:
     provider = order.provider
     method_id, paid_on, payment_ref = order.method_id, None, ""
-    instructions: Sequence[Sequence[str]] = ()
+    instructions: list[tuple[str, str]] = []
     if kind is PaperKind.RECEIPT:
         payment = session.scalars(
             select(Payment).where(Payment.order_id == order.id, Payment.paid_order)
@@ -198,7 +198,7 @@ def _data(
         total_minor=order.total_minor,
         method=method_titles.get(method_id, method_id),
         pay_by=order.pay_by.date() if kind is PaperKind.PRO_FORMA else None,
-        instructions=tuple((label, value) for label, value in instructions),
+        instructions=tuple(instructions),
         paid_on=paid_on,
         payment_ref=payment_ref,
     )
@@ -216,12 +216,16 @@ def _how_paid(order: Order, payment: Payment) -> tuple[date, str]:
     return max(each.at for each in came).date(), ", ".join(each.ref for each in came)[:200]
 
 
-def _instructions(session: Session, order: Order) -> Sequence[Sequence[str]]:
-    """Return where to pay by bank transfer, if that is how the order is being paid."""
+def _instructions(session: Session, order: Order) -> list[tuple[str, str]]:
+    """Return where to pay by bank transfer, if that is how the order is being paid.
+
+    The amount among them stands on the paper as its total.
+    """
     newest = session.scalar(
         select(Payment).where(Payment.order_id == order.id).order_by(Payment.id.desc()).limit(1)
     )
-    return newest.instructions or () if newest else ()
+    told = newest.instructions or [] if newest else []
+    return [(label, value) for label, value in told if isinstance(value, str)]
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ TO_PURCHASER = [
     "order_in_review",
     "payment_reminder",
 ]
-TO_PROVIDER = ["bank_order_placed", "order_paid"]
+TO_PROVIDER = ["bank_order_placed", "order_paid", "order_undealt"]
 
 
 def queue(kind: str, order: Order, *, locale: str = "en", **params: Any) -> Message:

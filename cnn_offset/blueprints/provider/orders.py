@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from cnn_offset import jobs
 from cnn_offset.blueprints.orders.papers import download
-from cnn_offset.blueprints.provider.money import recordable
+from cnn_offset.blueprints.provider.money import bank_methods, recordable
 from cnn_offset.blueprints.provider.workspace import bp
 from cnn_offset.domain.paper import PaperData
 from cnn_offset.domain.period import Period, PeriodError
@@ -22,7 +22,6 @@ from cnn_offset.domain.text import N_, REASON_LENGTH
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import staff_may
 from cnn_offset.models import Cancellation, Order, PaperKind, Payment
-from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import NotFoundError, ServiceError, inbox, ordering, papers, selling
 from cnn_offset.services.inbox import InboxQuery, Tray
 from cnn_offset.typed import Typed
@@ -40,12 +39,6 @@ TRAYS = {
 }
 
 
-def _methods() -> list[str]:
-    """Return the methods whose money shows only on a bank statement."""
-    running = platform().payments.items()
-    return [name for name, plugin in running if isinstance(plugin, StatementPlugin)]
-
-
 def _titles() -> dict[str, str]:
     """Return the methods' names as message ids."""
     return {name: plugin.title for name, plugin in platform().payments.items()}
@@ -59,7 +52,7 @@ def _order(code: str) -> Order:
 def orders() -> ResponseReturnValue:
     """List the provider's orders, narrowed by what is to be done, method, period and words."""
     asked = _asked()
-    session, mine, by_bank = db.session(), current_user.provider_id, _methods()
+    session, mine, by_bank = db.session(), current_user.provider_id, bank_methods()
     found = inbox.find_orders(
         session,
         mine,
@@ -120,7 +113,7 @@ def order_page(
     """Render the page of an order; ``errors`` of one of its forms are shown on top."""
     session, here = db.session(), platform()
     payment = selling.bank_payment(session, order)
-    by_bank = payment is not None or order.method_id in _methods()
+    by_bank = payment is not None or order.method_id in bank_methods()
     must_write = by_bank and selling.must_write_first(session, order)
     knows = inbox.knows_purchaser(order)
     page = render_template(
@@ -214,7 +207,7 @@ def paper(code: str, kind: str) -> ResponseReturnValue:
 def in_progress(code: str) -> ResponseReturnValue:
     """Say that the order is being dealt with; the purchaser is told."""
     with unit_of_work() as session:
-        found = selling.bank_order(session, current_user.provider_id, _methods(), code)
+        found = selling.bank_order(session, current_user.provider_id, bank_methods(), code)
         selling.mark_in_progress(session, found, actor=current_user.email, now=platform().clock())
     flash(gettext("Order %(code)s is in progress.", code=code), "success")
     return redirect(url_for("provider.order", code=code))
@@ -224,14 +217,14 @@ def in_progress(code: str) -> ResponseReturnValue:
 @staff_may(Duty.ORDERS)
 def keep_open(code: str) -> ResponseReturnValue:
     """Let an unpaid order wait longer, because the purchaser asked for it."""
-    found = selling.bank_order(db.session(), current_user.provider_id, _methods(), code)
+    found = selling.bank_order(db.session(), current_user.provider_id, bank_methods(), code)
     here, days = platform(), request.form.get("days", type=int)
     if days not in ordering.HOLDS:
         return order_page(found, {"days": gettext("Please choose how long the order may wait.")})
     with unit_of_work() as session:
         ordering.keep_open(
             session,
-            selling.bank_order(session, current_user.provider_id, _methods(), code),
+            selling.bank_order(session, current_user.provider_id, bank_methods(), code),
             days=days,
             registry_dates=here.registry_dates,
             actor=current_user.email,

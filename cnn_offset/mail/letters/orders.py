@@ -57,7 +57,14 @@ def _bought(order: Order) -> list[tuple[str, str]]:
         )
         for line in order.lines
     ]
-    return [*facts, (gettext("Total"), _total(order))]
+    return [*facts, (gettext("Total"), _total(order)), *_own_number(order)]
+
+
+def _own_number(order: Order) -> list[tuple[str, str]]:
+    """Return the company's own number for the purchase, if it gave one."""
+    if not order.purchase_order:
+        return []
+    return [(gettext("Purchase-order number"), order.purchase_order)]
 
 
 def _order_placed(session: Session, message: Message) -> Letter:
@@ -85,6 +92,11 @@ def _order_placed(session: Session, message: Message) -> Letter:
             (gettext("To be paid by"), moment_text(order.pay_by, language())),
         ],
         closing=[
+            *(
+                [gettext("If you need a pro-forma invoice, you find it on the page of the order.")]
+                if order.company
+                else []
+            ),
             gettext("The link is private: whoever has it can see your order."),
         ],
         link=_page(order),
@@ -158,6 +170,7 @@ def _payment_received(session: Session, message: Message) -> Letter:
         ],
         _bought(order),
         closing=[
+            gettext("The provider’s receipt is on the page of the order."),
             gettext("If nothing has come after 72 hours, please write to us."),
         ],
         link=_page(order),
@@ -219,7 +232,7 @@ def _order_withdrawn(session: Session, message: Message) -> Letter:
     return Letter(
         gettext("Order %(code)s: withdrawn", code=order.code),
         [
-            gettext("As you wished, the order is withdrawn. You owe nothing."),
+            *_why_withdrawn(order, message.params.get("reason", "")),
             gettext(
                 "If a payment is still on its way, it is not lost: when it arrives, somebody "
                 "writes to you."
@@ -227,6 +240,20 @@ def _order_withdrawn(session: Session, message: Message) -> Letter:
         ],
         link=_page(order),
     )
+
+
+def _why_withdrawn(order: Order, reason: str) -> list[str]:
+    """Say whose wish it was: with a reason it was the provider's."""
+    if not reason:
+        return [gettext("As you wished, the order is withdrawn. You owe nothing.")]
+    return [
+        gettext(
+            "%(provider)s has withdrawn the order. You owe nothing. This is the reason, in the "
+            "provider’s words:",
+            provider=order.provider.name,
+        ),
+        reason,
+    ]
 
 
 def _order_in_review(session: Session, message: Message) -> Letter:
@@ -298,6 +325,32 @@ def _bank_order_placed(session: Session, message: Message) -> Letter:
     )
 
 
+def _order_undealt(session: Session, message: Message) -> Letter:
+    order = _order_of(session, message)
+    return Letter(
+        gettext("Order %(code)s: waits for you", code=order.code),
+        [
+            gettext(
+                "This order was placed on %(day)s, and nobody has marked it as in progress. "
+                "Purchasers are promised that within two working days.",
+                day=day_text(order.placed_at.date(), language()),
+            ),
+            gettext(
+                "Please send your bank details to the purchaser, %(email)s, and mark the order "
+                "as in progress.",
+                email=order.email,
+            )
+            if selling.must_write_first(session, order)
+            else gettext("Please look at the order and mark it as in progress."),
+            gettext(
+                "If you cannot fulfil it, withdraw it and give the reason: the purchaser is told."
+            ),
+        ],
+        _bought(order),
+        link=_provider_page(order),
+    )
+
+
 def _order_paid(session: Session, message: Message) -> Letter:
     order = _order_of(session, message)
     return Letter(
@@ -354,6 +407,7 @@ LETTERS: Final[Mapping[str, Writer]] = {
     "order_lapsed": _order_lapsed,
     "order_paid": _order_paid,
     "order_placed": _order_placed,
+    "order_undealt": _order_undealt,
     "order_withdrawn": _order_withdrawn,
     "payment_received": _payment_received,
     "payment_reminder": _payment_reminder,
