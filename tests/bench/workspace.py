@@ -35,6 +35,7 @@ from cnn_offset.models import (
     Payment,
     PaymentFact,
     PayoutMethod,
+    Picture,
     Provider,
     RegistryAccount,
     UnmappedBlock,
@@ -187,6 +188,7 @@ def fill(app: Flask, size: Size) -> dict[str, Any]:
         "offer_id": 1,
         "block_id": size.offers + 1,
         "listing_id": 1,
+        "picture_id": 1,
         "entry_id": 1,
         "statement_id": 1,
         "user_id": 1,
@@ -272,6 +274,7 @@ def _rows(size: Size) -> list[tuple[Any, list[dict[str, Any]]]]:
         (CancelledRange, [_range(each, size.offers) for each in done]),
         (Event, [_event(each) for each in orders]),
         (Listing, [_listing(n) for n in range(1, projects + 1)]),
+        (Picture, [_picture(n) for n in range(1, projects + 1)]),
         (BankStatement, [_statement(n) for n in range(1, size.orders // 50 + 1)]),
         (BankEntry, [_entry(n, size) for n in range(1, size.orders // 5 + 1)]),
     ]
@@ -417,6 +420,13 @@ def _listing(n: int) -> dict[str, Any]:
         "id": n, "activity_id": n, "provider_id": 1, "number": 1, "version": 1,
         "status": "draft" if n == 1 else "approved", "title": {"en": f"Wind farm {n}"},
         "description": {"en": "Wind."}, "labels": {}, "sd_report_url": "", "created_at": NOW,
+    }  # fmt: skip
+
+
+def _picture(n: int) -> dict[str, Any]:
+    return {
+        "id": n, "listing_id": n, "position": 1, "path": f"pictures/{n}-800.webp",
+        "widths": [800], "alt": {"en": "A hill"},
     }  # fmt: skip
 
 
