@@ -9,7 +9,17 @@ from typing import Any
 from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db
-from cnn_offset.models import Activity, ActivityKind, Block, Offer, PayoutMethod, Provider
+from cnn_offset.models import (
+    AccountActivity,
+    AccountKind,
+    Activity,
+    ActivityKind,
+    Block,
+    Offer,
+    PayoutMethod,
+    Provider,
+    RegistryAccount,
+)
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 _count = itertools.count(1)
@@ -94,6 +104,27 @@ def make_activity(**values: Any) -> Activity:
                 "changed_at": NOW,
                 **values,
             }
+        )
+    )
+    return made
+
+
+def make_mapping(
+    provider: Provider, activity: Activity | None = None, **account: Any
+) -> AccountActivity:
+    """Let a provider speak for an activity from an account, the same one each time."""
+    activity = activity or make_activity()
+    named = {
+        "provider_id": provider.id,
+        "registry_id": activity.registry_id,
+        "account_ref": f"ACC-{provider.id}",
+    }
+    found = db.session.query(RegistryAccount).filter_by(**named).one_or_none() or _add(
+        RegistryAccount(**{**named, "kind": AccountKind.PERMANENT, "created_at": NOW, **account})
+    )
+    made: AccountActivity = _add(
+        AccountActivity(
+            account_id=found.id, activity_id=activity.id, actor="op@example.org", at=NOW
         )
     )
     return made

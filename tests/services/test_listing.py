@@ -16,18 +16,16 @@ from cnn_offset.domain.status import ListingStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import (
     AccountActivity,
-    AccountKind,
     Activity,
     Event,
     Listing,
     Message,
     Picture,
     Provider,
-    RegistryAccount,
 )
 from cnn_offset.services import NotFoundError, ServiceError, describing, listing, reviewing
 from tests.conftest import Clock
-from tests.factories import make_activity, make_provider
+from tests.factories import make_activity, make_mapping, make_provider
 
 L = ListingStatus
 LANGS = ("en", "fr", "es")
@@ -50,12 +48,11 @@ class World:
         self.app, self.clock = app, clock
         activity = make_activity()
         self.slug, self.activity_id = activity.slug, activity.id
-        self.sun, self.wind, self.other = (
-            make_provider(locale=lang).id for lang in ("fr", "en", "es")
-        )
-        for provider_id in (self.sun, self.wind):
-            map_activity(provider_id, activity.id)
-        map_activity(self.other, make_activity().id)
+        sun, wind, other = (make_provider(locale=lang) for lang in ("fr", "en", "es"))
+        self.sun, self.wind, self.other = sun.id, wind.id, other.id
+        for provider in (sun, wind):
+            make_mapping(provider, activity)
+        make_mapping(other)
         db.session.commit()
 
     @property
@@ -130,25 +127,6 @@ class World:
     def public(self, name: str) -> bool:
         db.session.rollback()
         return listing.is_public(db.session(), f"pictures/{name * 32}-400.webp")
-
-
-def map_activity(provider_id: int, activity_id: int) -> None:
-    provider = db.session.get_one(Provider, provider_id)
-    account = RegistryAccount(
-        provider_id=provider.id,
-        registry_id="cdm",
-        account_ref=f"ACC-{provider.id}",
-        kind=AccountKind.PERMANENT,
-        created_at=provider.created_at,
-    )
-    db.session.add(account)
-    db.session.flush()
-    db.session.add(
-        AccountActivity(
-            account_id=account.id, activity_id=activity_id, actor=OPERATOR, at=provider.created_at
-        )
-    )
-    db.session.flush()
 
 
 @contextmanager
@@ -480,18 +458,9 @@ def test_the_list_tells_where_each_page_stands(world: World) -> None:
 
 
 def test_the_list_comes_in_pages_and_few_queries(world: World) -> None:
-    account = db.session.scalars(
-        select(RegistryAccount).where(RegistryAccount.provider_id == world.sun)
-    ).one()
+    sun = db.session.get_one(Provider, world.sun)
     for _ in range(30):
-        db.session.add(
-            AccountActivity(
-                account_id=account.id,
-                activity_id=make_activity().id,
-                actor=OPERATOR,
-                at=world.clock(),
-            )
-        )
+        make_mapping(sun)
     db.session.commit()
     with statements() as seen:
         found = listing.pages(db.session(), world.sun, limit=20)
