@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from datetime import date
 from pathlib import Path
@@ -243,14 +242,17 @@ def test_as_many_lines_as_are_taken_and_one_more(make: Any) -> None:
             read(data)
 
 
-def test_fifty_thousand_lines_in_bounded_memory() -> None:
+def test_fifty_thousand_lines() -> None:
     data = camt053([Line("0.01", "x")] * MOST_LINES, brief=True)
     assert len(data) < 10 * 1024 * 1024
-    tracemalloc.start()
-    began = time.perf_counter()
     (found,) = read(data)
-    taken, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
-    tracemalloc.stop()
     assert len(found.lines) == MOST_LINES
-    assert peak < 150 * 1024 * 1024, peak
-    assert taken < 60, taken
+
+
+def test_memory_holds_the_lines_and_not_the_file() -> None:
+    data = camt053([Line("0.01", "x" * 500)] * 5000)
+    tracemalloc.start()
+    read(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * len(data), (peak, len(data))
