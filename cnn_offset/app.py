@@ -75,6 +75,7 @@ def create_app(
     secure = chosen.PUBLIC_URL.startswith("https://")
     app.config.update(
         SECRET_KEY=chosen.SECRET_KEY or kept_secret(instance / "secret_key"),
+        SECRET_KEY_FALLBACKS=chosen.OLD_SECRET_KEYS,
         SQLALCHEMY_DATABASE_URI=database.replace("postgresql://", "postgresql+psycopg://", 1),
         # Addresses are made out of requests as well: in mails, attestations, jobs.
         SERVER_NAME=urlsplit(chosen.PUBLIC_URL).netloc,
