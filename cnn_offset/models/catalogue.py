@@ -222,3 +222,8 @@ class OfferTerms(Model):
     why: Mapped[str]
     """A message id, such as for a shrunk holding; empty for a wish of the provider's staff."""
     at: Mapped[datetime]
+
+    @property
+    def price(self) -> Money:
+        """The price of one unit."""
+        return Money(self.price_minor, self.currency)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -167,8 +167,14 @@ def make_offer(
     """
     own_block(session, provider_id, block_id)
     block = stock.lock_block(session, block_id)
-    _check_terms(terms, block, outside)
-    _check_sale(session, provider_id, block, terms, outside)
+    check(
+        block,
+        None,
+        terms,
+        outside,
+        payable=currencies(session, provider_id, outside.plugins),
+        free=free_units(session, block),
+    )
     if customer is None and session.scalar(
         select(Offer.id).where(
             Offer.block_id == block_id,
@@ -179,7 +185,6 @@ def make_offer(
         raise ServiceError(
             N_("This block is on offer already. Please change that offer, or make a private one.")
         )
-    _check_free(session, block, terms.quantity)
     now = outside.now
     offer = Offer(
         block_id=block_id,
@@ -241,19 +246,14 @@ def change_offer(
         return False
     if offer.version != version:
         raise ChangedError
-    _check_terms(terms, block, outside, was=offer)
-    more = terms.quantity - offer.quantity
-    if more > 0 or terms.price.currency != offer.currency:
-        _check_sale(session, provider_id, block, terms, outside)
-    if more > 0:
-        _check_free(session, block, more)
-    taken = offer.held + offer.cancelled
-    if terms.quantity < taken:
-        raise TermError(
-            "quantity",
-            N_("%(n)s units are sold or in running orders; the quantity cannot be smaller."),
-            n=taken,
-        )
+    check(
+        block,
+        offer,
+        terms,
+        outside,
+        payable=currencies(session, provider_id, outside.plugins),
+        free=free_units(session, block),
+    )
     offer.price_minor, offer.currency = terms.price.minor, terms.price.currency
     offer.quantity, offer.min_quantity = terms.quantity, terms.min_quantity
     offer.ends_at = offer.due_at = _end(terms, block, outside)
@@ -311,6 +311,55 @@ def _dates(block: Block, outside: Outside) -> RegistryDates:
     return outside.registry_dates.get(block.registry_id, RegistryDates())
 
 
+def free_units(session: Session, block: Block) -> int:
+    """Count the units of a block that nobody is promised."""
+    return max(block.held - stock.promised(session, block.id), 0)
+
+
+def check(
+    block: Block,
+    offer: Offer | None,
+    terms: Terms,
+    outside: Outside,
+    *,
+    payable: Collection[str],
+    free: int,
+) -> None:
+    """Make sure that a block may be offered at ``terms``; of an open ``offer`` they replace
+    what it says. Reads nothing.
+
+    Args:
+        block: of what.
+        offer: the offer that is to change; None for a new one.
+        terms: what it is to say.
+        outside: registries' dates and the moment.
+        payable: currencies the provider can be paid in.
+        free: units of the block that nobody is promised.
+
+    Raises:
+        TermError: one of the terms cannot be taken.
+        ServiceError: the block may not be offered now.
+
+    """
+    _check_terms(terms, block, outside, was=offer)
+    more = terms.quantity - (offer.quantity if offer else 0)
+    if more > 0 or offer is None or terms.price.currency != offer.currency:
+        _check_sale(block, terms, outside, payable)
+    if more > free:
+        raise TermError(
+            "quantity",
+            N_("The block has only %(n)s units that are not on offer or in orders yet."),
+            n=free,
+        )
+    taken = offer.held + offer.cancelled if offer else 0
+    if terms.quantity < taken:
+        raise TermError(
+            "quantity",
+            N_("%(n)s units are sold or in running orders; the quantity cannot be smaller."),
+            n=taken,
+        )
+
+
 def _check_terms(terms: Terms, block: Block, outside: Outside, *, was: Offer | None = None) -> None:
     """Refuse terms that make no sense, whatever there is to sell."""
     if terms.price.minor <= 0:
@@ -334,9 +383,7 @@ def _check_terms(terms: Terms, block: Block, outside: Outside, *, was: Offer | N
         )
 
 
-def _check_sale(
-    session: Session, provider_id: int, block: Block, terms: Terms, outside: Outside
-) -> None:
+def _check_sale(block: Block, terms: Terms, outside: Outside, payable: Collection[str]) -> None:
     """Refuse to put on sale what could not be sold."""
     if not block.eligible:
         raise ServiceError(
@@ -345,15 +392,5 @@ def _check_sale(
     known = block.registry_id in outside.registry_dates
     if not known or _dates(block, outside).phase(outside.now) is not RegistryPhase.OPEN:
         raise ServiceError(N_("The registry of these units takes no new orders."))
-    if terms.price.currency not in currencies(session, provider_id, outside.plugins):
+    if terms.price.currency not in payable:
         raise TermError("currency", NO_WAY, currency=terms.price.currency)
-
-
-def _check_free(session: Session, block: Block, wanted: int) -> None:
-    free = max(block.held - stock.promised(session, block.id), 0)
-    if wanted > free:
-        raise TermError(
-            "quantity",
-            N_("The block has only %(n)s units that are not on offer or in orders yet."),
-            n=free,
-        )

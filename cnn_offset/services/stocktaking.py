@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.status import OfferStatus
@@ -187,7 +187,7 @@ def offers(
         limit: at most so many.
 
     """
-    wanted: Select[tuple[Offer]] = select(Offer).where(Offer.provider_id == provider_id)
+    wanted = select(Offer).where(Offer.provider_id == provider_id)
     if status is not None:
         wanted = wanted.where(Offer.status == status)
     if activity_ids is not None:

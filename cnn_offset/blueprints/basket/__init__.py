@@ -150,6 +150,7 @@ def add() -> ResponseReturnValue:
                 "basket/add.html",
                 offer=offer,
                 typed=typed,
+                token=request.form.get("token", ""),
                 error=gettext(error.message, **error.values),
             ),
             422,
@@ -170,8 +171,15 @@ def add() -> ResponseReturnValue:
 
 
 def _offer(typed: str) -> Offer | None:
+    """Return the offer of an id; a private one only to whom its link is known."""
     number_like = typed.isascii() and typed.isdigit() and len(typed) < 19
-    return db.session.get(Offer, int(typed)) if number_like else None
+    found = db.session.get(Offer, int(typed)) if number_like else None
+    if found is None or found.private_token is None or found.id in contents():
+        return found
+    knows = secrets.compare_digest(
+        request.form.get("token", "").encode(), found.private_token.encode()
+    )
+    return found if knows else None
 
 
 def _check(offer: Offer | None, typed: str, basket: Mapping[int, int]) -> int:

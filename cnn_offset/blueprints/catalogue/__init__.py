@@ -22,6 +22,7 @@ from cnn_offset.blueprints.catalogue.cards import (
 )
 from cnn_offset.blueprints.catalogue.facets import chips, groups
 from cnn_offset.blueprints.catalogue.offers import offer_rows
+from cnn_offset.blueprints.catalogue.private import private_offer
 from cnn_offset.catalogue_index import shelf
 from cnn_offset.domain.money import exponent
 from cnn_offset.extensions import db, platform
@@ -32,6 +33,7 @@ from cnn_offset.services.browsing import activity_by_slug, offers_of
 from cnn_offset.services.listing import is_public, public_listing
 
 bp = guarded(Blueprint("catalogue", __name__), public)
+bp.add_url_rule("/private/<token>", "private_offer", private_offer)
 
 
 @bp.get("/projects")
