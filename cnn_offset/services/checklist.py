@@ -147,8 +147,14 @@ def _holdings(known: dict[str, bool]) -> Point:
             "holdings says why of each block."
         )
         return Point(title, endpoint, Who.YOU, todo)
-    if known["failing"] or not known["read"]:
-        todo = N_("Your account is being read. That takes minutes, or longer if it is down.")
+    if known["failing"]:
+        todo = N_(
+            "The registry has not let us read your account yet. It may be down, or not know the "
+            "account by this number; we try again every few minutes."
+        )
+        return Point(title, endpoint, Who.REGISTRY, todo)
+    if not known["read"]:
+        todo = N_("Your account is being read. That takes a minute.")
         return Point(title, endpoint, Who.REGISTRY, todo)
     todo = N_(
         "The registry reports no units of your projects in this account. Once they are issued or "

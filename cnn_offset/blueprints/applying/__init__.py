@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user
 
-from cnn_offset.blueprints.applying.forms import read_wish, registries
+from cnn_offset.blueprints.applying.forms import NOT_HERE, read_wish, registries
 from cnn_offset.blueprints.help import TERMS_VERSION
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
@@ -44,7 +44,7 @@ def form() -> ResponseReturnValue:
     if request.method == "GET":
         return _form(Typed(request.form))
     typed, wish = read_wish(request.form)
-    documents = _documents(typed.errors, needed=True)
+    documents = _documents(typed.errors, needed=typed.values["role"] not in NOT_HERE)
     if typed.errors or wish is None:
         return _form(typed)
     stored = _store(documents)

@@ -49,6 +49,11 @@ def registries() -> dict[str, str]:
 def read_wish(form: MultiDict[str, str]) -> tuple[Typed, Wish | None]:
     """Read what an applicant typed; no wish if anything is wrong with it."""
     typed = Typed(form)
+    role = typed.choice(
+        "role",
+        {*ApplicantRole, *NOT_HERE},
+        gettext("Please say by what right you offer the units."),
+    )
     organisation = typed.line(
         "organisation", missing=gettext("Please enter the name of your organisation.")
     )
@@ -59,13 +64,6 @@ def read_wish(form: MultiDict[str, str]) -> tuple[Typed, Wish | None]:
         "address", longest=500, missing=gettext("Please enter the postal address.")
     )
     website = typed.web_address("website")
-    role = typed.choice(
-        "role",
-        {*ApplicantRole, *NOT_HERE},
-        gettext("Please say by what right you offer the units."),
-    )
-    if role in NOT_HERE:
-        typed.errors["role"] = gettext(NOT_HERE[role])
     registry_id = typed.choice("registry", registries(), gettext("Please choose a registry."))
     account_ref = typed.line(
         "account",
@@ -82,6 +80,9 @@ def read_wish(form: MultiDict[str, str]) -> tuple[Typed, Wish | None]:
         except ServiceError as error:
             typed.errors["activities"] = gettext(error.message, **error.values)
     typed.choice("terms", {"yes"}, gettext("Please accept the terms of use to go on."))
+    if role in NOT_HERE:
+        # Nothing else matters then.
+        typed.errors = {"role": gettext(NOT_HERE[role])}
     if typed.errors:
         return typed, None
     return typed, Wish(
