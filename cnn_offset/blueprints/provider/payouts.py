@@ -60,9 +60,13 @@ class Way:
         return Money(row.minimum_minor, row.currencies[0])
 
     def lines(self, account: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Return labels and values of an account, untranslated."""
+        """Return labels and values of an account that the processor or we are to be told."""
         fields = self.plugin.account_fields if self.plugin else ()
-        return [(each.label, account[each.name]) for each in fields if account.get(each.name)]
+        if account.get("sends_own_details") == "yes":
+            return []
+        return [
+            (gettext(each.label), account[each.name]) for each in fields if account.get(each.name)
+        ]
 
 
 def _ways() -> list[Way]:

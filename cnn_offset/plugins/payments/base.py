@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact
-from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.domain.statement import Statement, UnreadableStatementError
+from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.plugins.errors import ForgedError, UnsupportedError
 from cnn_offset.plugins.settings import PluginSettings
@@ -230,7 +230,7 @@ class PaymentPlugin(abc.ABC):
         also that it is closed or not ours, is an answer and no error.
         """
         wrong = self.check_account(account)
-        return AccountReport(PayoutStatus.STARTED if wrong else PayoutStatus.READY, wrong)
+        return AccountReport(PayoutStatus.LIMITED if wrong else PayoutStatus.READY, wrong)
 
     @abc.abstractmethod
     def start(self, request: PaymentRequest) -> Redirect | Instructions:

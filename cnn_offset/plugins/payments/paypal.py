@@ -214,7 +214,7 @@ class PayPal(ProcessorPlugin):
                 client_id=self._own.client_id,
             )
         if wrong := self.check_account(account):
-            return AccountReport(PayoutStatus.STARTED, wrong)
+            return AccountReport(PayoutStatus.LIMITED, wrong)
         return try_payee(self._client, account, key=key)
 
     def start(self, request: PaymentRequest) -> Redirect:

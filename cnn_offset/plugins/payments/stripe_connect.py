@@ -168,7 +168,7 @@ class StripeConnect(ProcessorPlugin):
     def inspect(self, account: Payee, onboarding_ref: str, *, key: str) -> AccountReport:
         """Read whether the account can take cards."""
         if not onboarding_ref and (wrong := self.check_account(account)):
-            return AccountReport(PayoutStatus.STARTED, wrong)
+            return AccountReport(PayoutStatus.LIMITED, wrong)
         return inspect_account(self._client, account, onboarding_ref)
 
     def start(self, request: PaymentRequest) -> Redirect:
