@@ -146,15 +146,12 @@ def holding(block_id: int) -> ResponseReturnValue:
     )
 
 
-@bp.post("/provider/holdings/read")
+@bp.post(f"/provider/accounts/<int(max={2**63 - 1}):account_id>/read")
 @staff_may(Duty.OFFERS)
 @limiter.limit("10 per minute")
-def read_account() -> ResponseReturnValue:
+def read_account(account_id: int) -> ResponseReturnValue:
     """Ask a registry now what an account holds."""
-    account_id = request.form.get("account", type=row_id)
     with unit_of_work() as session:
-        accounts.ask_again(
-            session, current_user.provider_id, account_id or 0, now=platform().clock()
-        )
+        accounts.ask_again(session, current_user.provider_id, account_id, now=platform().clock())
     flash(gettext("The registry is being asked. See this page again in a moment."), "success")
     return redirect(url_for("provider.holdings"))

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
-from flask import Response, flash, redirect, render_template, request, url_for
+from flask import (
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 from flask_security import current_user
@@ -184,7 +192,7 @@ def offers_file() -> ResponseReturnValue:
                 return
             before = found[-1].id
 
-    response = Response(parts(), mimetype="text/csv")
+    response = Response(stream_with_context(parts()), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="offers.csv"'
     return response
 

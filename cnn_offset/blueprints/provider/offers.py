@@ -38,6 +38,7 @@ PAGE: Final = 50
 TESTED_LATELY: Final = timedelta(minutes=10)
 """Ways to be paid that were tested so lately are not tested again before an offer."""
 NOT_WHOLE: Final = N_("Please enter a whole number of units, 1 or more.")
+_NEW: Final = f"/provider/holdings/<int(max={2**63 - 1}):block_id>/offer"
 _OFFER: Final = f"/provider/offers/<int(max={2**63 - 1}):offer_id>"
 
 
@@ -128,21 +129,21 @@ def _link(offer: Offer) -> str:
     return public_url("catalogue.private_offer", lang=language(), token=offer.private_token)
 
 
-@bp.get("/provider/offers/new")
+@bp.get(_NEW)
 @staff_may(Duty.OFFERS)
-def new_offer() -> ResponseReturnValue:
+def new_offer(block_id: int) -> ResponseReturnValue:
     """Show the form for an offer of one block."""
-    block = _block(request.args.get("block", type=row_id))
+    block = _block(block_id)
     free = stocktaking.with_promises(db.session(), [block])[0].free
     typed = {"quantity": number(free, language()), "minimum": "1", "kind": _kind()}
     return _form(block, typed)
 
 
-@bp.post("/provider/offers/new")
+@bp.post(_NEW)
 @staff_may(Duty.OFFERS)
-def make_offer() -> ResponseReturnValue:
+def make_offer(block_id: int) -> ResponseReturnValue:
     """Put a block on sale, for everybody or for one customer."""
-    block = _block(request.form.get("block", type=row_id))
+    block = _block(block_id)
     typed = Typed(request.form)
     terms = read_terms(typed)
     kind = typed.choice("kind", ("public", "private"), gettext("Please choose one."))
@@ -167,8 +168,8 @@ def make_offer() -> ResponseReturnValue:
     return redirect(url_for("provider.offer", offer_id=made))
 
 
-def _block(block_id: int | None) -> Block:
-    return offering.own_block(db.session(), current_user.provider_id, block_id or 0)
+def _block(block_id: int) -> Block:
+    return offering.own_block(db.session(), current_user.provider_id, block_id)
 
 
 def _kind() -> str:
