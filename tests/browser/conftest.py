@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.selling import PASSWORD, set_up_app
 from tests.browser.site import Site
 from tests.browser.visitor import DESKTOP, PHONE, Visitor
 from tests.conftest import missing
@@ -60,8 +62,11 @@ def visit(browser: Browser, site: Site, _examined: set[tuple[object, ...]]) -> I
     """Let somebody come with an empty browser; in the end nobody may have had trouble."""
     contexts, visitors = [], []
 
-    def come(lang: str = "en", *, phone: bool = False, script: bool = True) -> Visitor:
+    def come(
+        lang: str = "en", *, phone: bool = False, script: bool = True, state: Any = None
+    ) -> Visitor:
         context = browser.new_context(
+            storage_state=state,
             viewport=PHONE if phone else DESKTOP,
             java_script_enabled=script,
             reduced_motion="reduce",
@@ -79,16 +84,25 @@ def visit(browser: Browser, site: Site, _examined: set[tuple[object, ...]]) -> I
     assert not troubles, "\n".join(troubles)
 
 
+@pytest.fixture(scope="session")
+def _signed_in() -> dict[str, Any]:
+    return {}
+
+
 @pytest.fixture
-def staff(visit: Visit) -> Callable[[str], Visitor]:
-    """Let somebody of a provider, or an operator, sign in."""
+def staff(visit: Visit, _signed_in: dict[str, Any]) -> Callable[[str], Visitor]:
+    """Let somebody of a provider, or an operator, sign in, with a second factor from then on."""
 
     def sign_in(email: str) -> Visitor:
+        if email in _signed_in:
+            return visit(state=_signed_in[email])
         visitor = visit()
         visitor.go("/account/login")
         visitor.page.fill("#email", email)
-        visitor.page.fill("#password", "calm-river-lantern-42")
+        visitor.page.fill("#password", PASSWORD)
         visitor.press("main form[method=post] button")
+        set_up_app(visitor)
+        _signed_in[email] = visitor.page.context.storage_state()
         return visitor
 
     return sign_in
