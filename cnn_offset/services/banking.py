@@ -256,7 +256,7 @@ def send_back(session: Session, entry: BankEntry, *, actor: str, now: datetime) 
         ServiceError: it no longer waits for a second person.
 
     """
-    session.refresh(entry, with_for_update=True)
+    session.refresh(entry, with_for_update={"of": BankEntry})
     if entry.status is not S.SECONDED:
         raise ServiceError(DECIDED)
     if move(session, entry, S.WAITING, actor=actor, why="sent back", now=now):
@@ -272,7 +272,7 @@ def choose_order(
         ServiceError: the provider has no such order by bank transfer, or it is decided.
 
     """
-    session.refresh(entry, with_for_update=True)
+    session.refresh(entry, with_for_update={"of": BankEntry})
     if entry.status is not S.WAITING:
         raise ServiceError(DECIDED)
     payment = _payment(session, entry, code)
@@ -307,7 +307,7 @@ def split(
             none of the provider's, or the entry is decided.
 
     """
-    session.refresh(entry, with_for_update=True)
+    session.refresh(entry, with_for_update={"of": BankEntry})
     if entry.status is not S.WAITING or entry.amount_minor < 0:
         raise ServiceError(DECIDED)
     if not 2 <= len(parts) <= MOST_PARTS:
@@ -375,7 +375,7 @@ def dismiss(session: Session, entry: BankEntry, reason: str, *, actor: str, now:
     """
     if not reason:
         raise ServiceError(N_("Please say why, for whoever reads this later."))
-    session.refresh(entry, with_for_update=True)
+    session.refresh(entry, with_for_update={"of": BankEntry})
     if entry.status not in OPEN or not move(
         session, entry, S.DISMISSED, actor=actor, why=reason, now=now
     ):
@@ -385,7 +385,7 @@ def dismiss(session: Session, entry: BankEntry, reason: str, *, actor: str, now:
 
 def undo_dismissal(session: Session, entry: BankEntry, *, actor: str, now: datetime) -> None:
     """Have an entry wait again that was dismissed. Safe to repeat."""
-    session.refresh(entry, with_for_update=True)
+    session.refresh(entry, with_for_update={"of": BankEntry})
     if entry.status is not S.DISMISSED:
         return
     if move(session, entry, S.WAITING, actor=actor, why="looked at again", now=now):
