@@ -102,7 +102,7 @@ def run(folder: Path) -> None:
 
 
 def pages(app: Flask, values: dict[str, Any]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the address and the getter of every page of the workspace."""
+    """Yield the name and the getter of every page of the workspace."""
     add_person(app, "owner@example.org", "provider", "large")
     client = log_in(app, "owner@example.org")
     cookie = client.get_cookie("session")
@@ -118,7 +118,10 @@ def pages(app: Flask, values: dict[str, Any]) -> Iterator[tuple[str, Callable[[]
                 rule.endpoint, {name: values[name] for name in rule.arguments}
             )
         for tail in ("", *filter(None, [YEARS.get(rule.endpoint)])):
-            yield f"{path}{tail}", getter(app, f"{path}{tail}", f"session={cookie.value}")
+            yield (
+                f"{rule.endpoint.removeprefix('provider.')}{tail}",
+                getter(app, f"{path}{tail}", f"session={cookie.value}"),
+            )
 
 
 def getter(app: Flask, path: str, cookie: str) -> Callable[[], bytes]:
