@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Flask, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from . import authenticator, mailbox, paypal, registries, stripe
+from . import authenticator, bank, mailbox, paypal, registries, stripe
 from .faults import KINDS, Fault, Faults, FaultyCalls, current_faults
 from .state import State, current_state
 
@@ -31,6 +31,7 @@ def create_sandbox(state_path: str | None = None) -> Flask:
     app.register_blueprint(registries.bp)
     app.register_blueprint(mailbox.bp)
     app.register_blueprint(authenticator.bp)
+    app.register_blueprint(bank.bp)
     app.register_blueprint(paypal.bp, url_prefix="/paypal")
     app.register_blueprint(stripe.bp, url_prefix="/stripe")
     app.wsgi_app = FaultyCalls(app.wsgi_app, faults)  # type: ignore[method-assign]
