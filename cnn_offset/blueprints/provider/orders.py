@@ -22,6 +22,7 @@ from cnn_offset.domain.text import N_, REASON_LENGTH
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import staff_may
 from cnn_offset.models import Cancellation, Order, PaperKind, Payment
+from cnn_offset.reports import period_title
 from cnn_offset.services import NotFoundError, ServiceError, inbox, ordering, papers, selling
 from cnn_offset.services.inbox import InboxQuery, Tray
 from cnn_offset.typed import Typed
@@ -71,7 +72,7 @@ def orders() -> ResponseReturnValue:
         most_counted=inbox.MOST_COUNTED,
         by_bank=by_bank,
         methods=_titles(),
-        periods=_periods(),
+        periods=_periods(asked.period),
         details_due=selling.details_due,
         now=platform().clock(),
     )
@@ -94,11 +95,14 @@ def _asked() -> InboxQuery:
     )
 
 
-def _periods() -> list[Period]:
-    """Return the periods that are offered: this and last month, this and last year."""
+def _periods(asked: Period | None) -> list[tuple[str, str]]:
+    """Return codes and names of this and last month, this and last year, and of ``asked``."""
     today = platform().clock().date()
     month, year = Period.holding("month", today), Period.holding("year", today)
-    return [month, month.previous, year, year.previous]
+    offered = [month, month.previous, year, year.previous]
+    if asked and asked not in offered:
+        offered.append(asked)
+    return [(each.code, period_title(each)) for each in offered]
 
 
 @bp.get("/provider/orders/<code>")
