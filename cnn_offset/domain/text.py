@@ -48,6 +48,8 @@ def clean_lines(text: str) -> str:
 def clean_prose(text: str) -> str:
     """Return a text of several paragraphs like :func:`clean_lines`, without the invisible
     signs that come along when somebody pastes from elsewhere, instead of refusing them.
+
+    The spaces that French puts before some signs keep the line together, and stay.
     """
     lines = re.sub("\r\n|[\r\u2028\u2029]", "\n", unicodedata.normalize("NFC", text))
     shown = "".join(
@@ -55,7 +57,8 @@ def clean_prose(text: str) -> str:
         for sign in lines.replace("\t", " ")
         if sign == "\n" or unicodedata.category(sign) not in _REFUSED
     )
-    return clean_lines(shown)
+    spaced = [re.sub(r"[^\S\u00a0\u202f]+", " ", line).strip() for line in shown.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(spaced)).strip("\n")
 
 
 def count_words(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -56,7 +57,7 @@ def clean_texts(typed: Mapping[str, str]) -> Texts:
     def read(name: str, lang: str, longest: int) -> str:
         text = clean_prose(typed.get(f"{name}-{lang}", ""))
         if name != "description":
-            text = " ".join(text.split())
+            text = _one_line(text)
         words = count_words(text)
         if name == "description" and words > MOST_WORDS:
             errors[f"{name}-{lang}"] = ServiceError(
@@ -99,7 +100,7 @@ def clean_alt(typed: Mapping[str, str]) -> dict[str, str]:
     found, errors = {}, {}
     for lang in LANGUAGES:
         name = f"alt-{lang}"
-        text = found[lang] = " ".join(clean_prose(typed.get(name, "")).split())
+        text = found[lang] = _one_line(clean_prose(typed.get(name, "")))
         if not text:
             errors[name] = ServiceError(
                 N_("Please say in a few words what the picture shows, for those who cannot see it.")
@@ -109,6 +110,10 @@ def clean_alt(typed: Mapping[str, str]) -> dict[str, str]:
     if errors:
         raise InvalidError(errors)
     return found
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\n+", " ", text)
 
 
 def _too_long(length: int, most: int) -> ServiceError:

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
+from cnn_offset import mail
 from cnn_offset.domain.status import ListingStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import (
@@ -578,3 +579,31 @@ def test_nothing_is_lost_in_comparing() -> None:
     new = old.replace("fox", "vixen").replace("sleeps on", "barks")
     for parts, text in zip(reviewing.compared(old, new), (old, new), strict=True):
         assert " ".join(part for part, _ in parts).split() == text.split()
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_mails_of_a_review(app: Flask, clock: Clock, lang: str) -> None:
+    with app.test_request_context():
+        world = World(app, clock)
+        provider = db.session.get_one(Provider, world.sun)
+        provider.locale = lang
+        db.session.commit()
+        first, version = world.handed_in("<b>Bold</b>")
+        world.refuse(first, version, "Which <river>?\n\nPlease say.")
+        world.write(first, text="<b>Bold</b>")
+        world.approve(first, world.submit(first))
+        db.session.rollback()
+        refused, approved = db.session.scalars(select(Message).order_by(Message.id)).all()
+        back, public = (mail.render(db.session(), each) for each in (refused, approved))
+        for made in (back, public):
+            assert made["To"] == provider.email
+            assert made["Content-Language"] == lang
+            assert f"<b>Bold</b> title {lang}" in made["Subject"]
+            html = made.get_body(("html",)).get_content()
+            assert "<b>Bold" not in html
+            assert "<river>" not in html
+        text = back.get_body(("plain",)).get_content()
+        assert "Which <river>?" in text
+        assert "Please say." in text
+        assert f"/{lang}/provider/listings/{world.slug}" in text
+        assert f"/{lang}/projects/{world.slug}" in public.get_body(("plain",)).get_content()

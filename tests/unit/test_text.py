@@ -13,6 +13,7 @@ def test_prose_is_cleaned_of_what_nobody_sees() -> None:
     typed = "  One\u200b \u202etwo\ufeff.\r\nThree\tfour\u2029\n\n\n\nFi\u00advee\u0301\x00\x07 "
     assert clean_prose(typed) == "One two.\nThree four\n\nFiveé"
     assert clean_prose(" \n \u200b\n") == ""
+    assert clean_prose("Quoi\u202f ?\u00a0 ") == "Quoi\u202f ?"
 
 
 @given(st.text())

@@ -19,7 +19,7 @@ from cnn_offset.domain.status import ListingStatus
 from cnn_offset.domain.text import count_words
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import staff_may
-from cnn_offset.i18n import LANGUAGES
+from cnn_offset.i18n import LANGUAGES, language, number
 from cnn_offset.models import Listing, Picture
 from cnn_offset.services import ServiceError, describing, listing
 from cnn_offset.web import row_id, takes_upload
@@ -47,7 +47,12 @@ def _who() -> dict[str, Any]:
 
 
 def _said(error: ServiceError) -> str:
-    return str(gettext(error.message, **error.values))
+    lang = language()
+    values = {
+        name: number(value, lang) if isinstance(value, int) else value
+        for name, value in error.values.items()
+    }
+    return str(gettext(error.message, **values))
 
 
 @bp.get("/provider/listings")
