@@ -10,8 +10,10 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
+from cnn_offset.domain.calendar import add_working_days
 from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.status import (
+    ApplicationStatus,
     AttestationStatus,
     CancellationStatus,
     DeliveryStatus,
@@ -21,6 +23,7 @@ from cnn_offset.domain.status import (
 )
 from cnn_offset.domain.text import N_
 from cnn_offset.models import (
+    Application,
     Attestation,
     BankStatement,
     Block,
@@ -72,6 +75,7 @@ def attention(session: Session, *, now: datetime) -> list[Item]:
         *_money(session),
         *_providers(session, now),
         *_units_missing(session),
+        *_applications(session, now),
         *_deliveries(session, now),
         *_messages(session),
         *_failing(session),
@@ -232,6 +236,28 @@ def _providers(session: Session, now: datetime) -> Iterator[Item]:
                 N_("Remind the provider; tell the purchaser if it takes longer."),
                 order.code,
                 order.provider.name,
+            )
+
+
+def _applications(session: Session, now: datetime) -> Iterator[Item]:
+    """Applications that nobody has answered within two working days."""
+    for each in session.scalars(
+        select(Application)
+        .where(
+            Application.status == ApplicationStatus.SUBMITTED,
+            Application.submitted_at <= now - timedelta(days=selling.WORKING_DAYS),
+        )
+        .order_by(Application.submitted_at)
+        .limit(LIMIT)
+    ):
+        due = add_working_days(each.submitted_at, selling.WORKING_DAYS)
+        if due <= now:
+            yield Item(
+                "application",
+                due,
+                N_("An application to become a provider waits for an answer."),
+                N_("Read it on the page of applications; ask, approve or refuse."),
+                detail=each.organisation,
             )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from cnn_offset.domain.payment import Verdict, derive, judge
 from cnn_offset.domain.status import (
+    ApplicationStatus,
     AttestationStatus,
     CancellationStatus,
     CheckoutStatus,
@@ -21,6 +22,7 @@ from cnn_offset.domain.status import (
     PaymentStatus,
 )
 from cnn_offset.models import (
+    Application,
     Attestation,
     Block,
     Cancellation,
@@ -35,6 +37,7 @@ from cnn_offset.models import (
     OrderLine,
     Paper,
     Payment,
+    User,
 )
 from cnn_offset.services import stock
 
@@ -55,6 +58,7 @@ def check_all(session: Session, files: AbstractFileSystem) -> list[str]:
         *_payments(session),
         *_attestations(session, files),
         *_papers(session),
+        *_providers(session),
         *_history(session),
     ]
 
@@ -329,3 +333,18 @@ def _history(session: Session) -> Iterator[str]:
     ):
         if status != new:
             yield f"order {code}: {status}, its last event says {new}"
+
+
+def _providers(session: Session) -> Iterator[str]:
+    """What was approved became a provider; only such people are its staff."""
+    for number in session.scalars(
+        select(Application.id).where(
+            (Application.status == ApplicationStatus.APPROVED)
+            != Application.provider_id.is_not(None)
+        )
+    ):
+        yield f"application {number}: approved without a provider, or the other way round"
+    for number in session.scalars(
+        select(User.id).where(User.staff_role.is_not(None), User.provider_id.is_(None))
+    ):
+        yield f"user {number}: staff of no provider"

@@ -208,6 +208,11 @@ def _offer(known: dict[str, bool]) -> Point:
     title, endpoint = N_("Your first offer"), "provider.offers"
     if known["offer"]:
         return Point(title, endpoint)
+    if not known["eligible"]:
+        todo = N_(
+            "Once there are units that can be offered: choose a block, a quantity and a price."
+        )
+        return Point(title, endpoint, Who.YOU, todo)
     todo = N_("Choose a block, a quantity and a price. It is on sale at once.")
     return Point(title, endpoint, Who.YOU, todo)
 

@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 from cnn_offset import mail
 from cnn_offset.domain.staff import StaffRole
 from cnn_offset.domain.status import ApplicationStatus
-from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.mail.letters.applying import LETTERS
 from cnn_offset.models import (
     AccountActivity,
     AccountKind,
@@ -29,8 +30,18 @@ from cnn_offset.models import (
     Role,
     User,
 )
-from cnn_offset.services import NotFoundError, ServiceError, applying, holdings, mapping
+from cnn_offset.services import (
+    NotFoundError,
+    ServiceError,
+    applying,
+    holdings,
+    mapping,
+    particulars,
+)
 from cnn_offset.services.applying import PENDING_ACCOUNT, Stored, Wish, read_activities
+from cnn_offset.services.attention import attention
+from cnn_offset.services.checking import check_all
+from cnn_offset.services.particulars import Particulars
 from tests.conftest import Clock
 from tests.factories import make_activity, make_provider
 
@@ -415,3 +426,57 @@ def test_reference_numbers(typed: str, read: list[str]) -> None:
 def test_bad_reference_numbers(typed: str) -> None:
     with pytest.raises(ServiceError):
         read_activities(typed)
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+def test_every_mail_can_be_written(app: Flask, clock: Clock, lang: str) -> None:
+    with app.test_request_context():
+        user_id = person()
+        with unit_of_work() as session:
+            user = session.get_one(User, user_id)
+            made = applying.submit(
+                session,
+                user,
+                WISH,
+                [PROOF],
+                terms_version="1",
+                locale=lang,
+                operators=OPERATORS,
+                now=clock(),
+            )
+            applying.ask(session, made, "Why?", actor="op@x", now=clock())
+            applying.answer(session, made, "So.", [], operators=OPERATORS, now=clock())
+            provider = applying.approve(session, made, [], actor="op@x", now=clock())
+            wanted = Particulars("1 Road", "KE", "", "", "new@example.org", lang)
+            particulars.change(session, provider.id, wanted, actor="ada@x", now=clock())
+        submit(clock, person("eve@example.org"))
+        with unit_of_work() as session:
+            other = session.scalars(select(Application).order_by(Application.id.desc())).first()
+            applying.refuse(session, other, "No.", actor="op@x", now=clock())
+        sent = db.session.scalars(select(Message)).all()
+        assert {each.kind for each in sent} == set(LETTERS)
+        for each in sent:
+            each.locale = lang
+            made_mail = mail.render(db.session(), each)
+            assert made_mail["Subject"]
+            assert made_mail["Content-Language"] == lang
+            if each.kind != "provider_address_changed":
+                assert f"http://localhost/{lang}/" in made_mail.as_string()
+
+
+def test_an_application_nobody_reads_is_shown(here: Flask, clock: Clock) -> None:
+    submit(clock, person())
+    clock.tick(days=1)
+    assert attention(db.session(), now=clock()) == []
+    clock.tick(days=1)
+    (item,) = attention(db.session(), now=clock())
+    assert (item.kind, item.detail) == ("application", WISH.organisation)
+
+
+def test_what_does_not_add_up_is_said(here: Flask, clock: Clock) -> None:
+    number = submit(clock, person())
+    assert check_all(db.session(), platform().files) == []
+    with unit_of_work() as session:
+        applying.find(session, number).provider_id = make_provider().id
+    (fault,) = check_all(db.session(), platform().files)
+    assert f"application {number}" in fault

@@ -48,11 +48,11 @@ def test_styles_and_scripts_load_nothing_from_elsewhere() -> None:
 
 @pytest.mark.parametrize(
     "template",
-    # Mails and the printed attestation are no pages; their styles stand in them.
+    # Mails and what is printed are no pages; their styles stand in them.
     [
         each
         for each in TEMPLATES
-        if each.parent.name not in {"mail", "attestation"} or each.name == "twin.html"
+        if each.parent.name not in {"mail", "attestation", "papers"} or each.name == "twin.html"
     ],
     ids=lambda each: str(each.relative_to(PACKAGE)),
 )

@@ -15,7 +15,7 @@ bp = guarded(Blueprint("provider", __name__), provider_staff)
 WAYS: Final = (
     (N_("Start"), (("provider.home", N_("Overview")),)),
     (
-        N_("Offer"),
+        N_("What you offer"),
         (
             ("provider.holdings", N_("Holdings")),
             ("provider.offers", N_("Offers")),
@@ -23,7 +23,7 @@ WAYS: Final = (
         ),
     ),
     (
-        N_("Sell"),
+        N_("What you sell"),
         (
             ("provider.orders", N_("Orders")),
             ("provider.statements", N_("Bank statements")),
