@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, jsonify, render_template, request
+from flask import Blueprint, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from . import registries_async, registries_sync
 from .faults import REGISTRIES, current_faults
-from .registries_books import Book, RefusalError, held
+from .registries_books import (
+    ACCOUNT_KINDS,
+    PROCEEDS,
+    UNIT_TYPES,
+    Book,
+    RefusalError,
+    account_kind,
+    held,
+    proceeds,
+)
 from .state import current_state
 
 bp = Blueprint("registries", __name__)
@@ -28,8 +37,12 @@ def book_of(name: str) -> Book:
 
 @bp.get("/registries/<name>/")
 def show_book(name: str) -> str:
-    """Show blocks and cancellations to anybody."""
-    book = book_of(name)
+    """Show blocks and cancellations to anybody, and let them play the registry."""
+    return _page(book_of(name))
+
+
+def _page(book: Book, error: str = "") -> str:
+    name = book.name
     book.work()
     cancellations = book.cancellations()
     return render_template(
@@ -41,6 +54,8 @@ def show_book(name: str) -> str:
             each
             | {
                 "held": held(each),
+                "proceeds": proceeds(each),
+                "account_kind": account_kind(each),
                 "first_text": book.serial(each, each["first"]),
                 "last_text": book.serial(each, each["last"]),
             }
@@ -48,7 +63,35 @@ def show_book(name: str) -> str:
         ],
         cancellations=cancellations[: -SHOWN - 1 : -1],
         total=len(cancellations),
+        unit_types=UNIT_TYPES[name],
+        account_kinds=ACCOUNT_KINDS,
+        shares=PROCEEDS,
+        error=error,
+        typed=request.form,
     )
+
+
+@bp.post("/registries/<name>/issue")
+def issue(name: str) -> ResponseReturnValue:
+    """Issue a block, as the form on the book's page says."""
+    book, wanted = book_of(name), request.form.to_dict()
+    try:
+        book.seed([{key: value.strip() for key, value in wanted.items() if value.strip()}])
+    except ValueError as error:
+        return _page(book, str(error)), 422
+    return redirect(url_for(".show_book", name=name), 303)
+
+
+@bp.post("/registries/<name>/blocks/<path:ref>")
+def handle_block(name: str, ref: str) -> ResponseReturnValue:
+    """Do to a block what the form beside it says, as if by another channel."""
+    book = book_of(name)
+    values = {key: value for key, value in request.form.items() if value.strip()}
+    try:
+        book.change_block(ref, values)
+    except (RefusalError, ValueError) as error:
+        return _page(book, str(error)), 422
+    return redirect(url_for(".show_book", name=name), 303)
 
 
 @bp.get("/registries/<name>/audit")

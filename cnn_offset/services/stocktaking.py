@@ -120,7 +120,7 @@ def holdings(
             .correlate(Block)
             .scalar_subquery()
         )
-        wanted = wanted.where(Block.held > promised)
+        wanted = wanted.where(Block.eligible, Block.held > promised)
     if after is not None:
         place = select(*_PLACE).where(Block.id == after, Block.provider_id == provider_id)
         last = session.execute(place).one_or_none()

@@ -351,3 +351,41 @@ def test_many_at_once_never_oversell(client: FlaskClient) -> None:
     answers = at_once(client, [f"k{number}" for number in range(24)])
     assert sorted(answers) == [201] * 20 + [422] * 4
     assert sum(client.get("/registries/cdm/audit").json["units"].values()) == 100
+
+
+def test_a_person_can_play_the_registry(client: FlaskClient) -> None:
+    """Issue a block, sell units of it elsewhere, set its share of proceeds: by forms."""
+    wanted = {
+        "account": "A9", "activity": "8", "party": "BR", "unit_type": "cer", "quantity": "50",
+        "monitoring_start": "2014-01-01", "monitoring_end": "2014-12-31",
+        "share_of_proceeds": "partly", "account_kind": "pending",
+    }  # fmt: skip
+    bad = client.post("/registries/cdm/issue", data=wanted | {"quantity": "x"})
+    assert bad.status_code == 422
+    assert client.post("/registries/cdm/issue", data=wanted).status_code == 303
+    page = client.get("/registries/cdm/").text
+    assert "pending account" in page
+    listed = "/registries/cdm/api/v1/accounts/A9/blocks"
+    token = {"Authorization": "Bearer sandbox-cdm"}
+    block = client.get(listed, headers=token).json["blocks"][0]
+    assert (block["held"], block["shareOfProceeds"], block["accountType"]) == (
+        50, "PARTLY_PAID", "PENDING",
+    )  # fmt: skip
+    there = f"/registries/cdm/blocks/{block['blockId']}"
+    done = client.post(there, data={"take": "20", "share_of_proceeds": "paid"})
+    assert done.status_code == 303
+    assert client.post(there, data={"take": "31"}).status_code == 422
+    block = client.get(listed, headers=token).json["blocks"][0]
+    assert (block["held"], block["shareOfProceeds"]) == (30, "PAID")
+
+
+def test_an_account_may_be_empty(client: FlaskClient) -> None:
+    """A block that vanishes leaves an account without blocks, not an unknown one."""
+    client.post("/control/registries/cdm/blocks", json=[BLOCK | {"account": "A9"}])
+    ref = BLOCK["block_ref"]
+    client.post(f"/control/registries/cdm/blocks/{ref}", json={"vanish": True})
+    answer = client.get(
+        "/registries/cdm/api/v1/accounts/A9/blocks",
+        headers={"Authorization": "Bearer sandbox-cdm"},
+    )
+    assert (answer.status_code, answer.json["blocks"]) == (200, [])
