@@ -159,3 +159,21 @@ def test_refunds_once_even_when_the_processor_forgot_the_key(
         for kind in ("paypal/request", "stripe/key"):
             sandbox.app.extensions["sandbox.state"].delete(kind)
     assert world.books(request.key).refunded == part
+
+
+def test_the_fee_is_told_with_the_payment(world: SandboxProcessorWorld) -> None:
+    """2.9 % and 30 cents in the sandbox; a look later tells the same."""
+    request, redirect = start(world)
+    world.act(Act.PAY, redirect)
+    for _ in range(2):
+        [fact] = fetch(world, request, redirect.processor_ref)
+        assert fact.fee == Money(66, "EUR")
+
+
+def test_slow_money_has_a_fee_once_it_has_come(world: SandboxProcessorWorld) -> None:
+    request, redirect = start(world)
+    world.act(Act.PAY_SLOWLY, redirect)
+    fetch(world, request, redirect.processor_ref)
+    world.act(Act.CLEAR, redirect)
+    [fact] = fetch(world, request, redirect.processor_ref)
+    assert fact.fee == Money(66, "EUR")

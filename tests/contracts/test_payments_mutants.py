@@ -19,6 +19,7 @@ import pytest
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.plugins.errors import (
     ForgedError,
     OutcomeUnknownError,
@@ -29,6 +30,7 @@ from cnn_offset.plugins.errors import (
 )
 from cnn_offset.plugins.payments.bank_transfer import BankTransfer
 from cnn_offset.plugins.payments.base import (
+    AccountReport,
     Delivery,
     Instructions,
     Notice,
@@ -95,6 +97,13 @@ class FillsInAnAccount(PayPal):
     def start(self, request: PaymentRequest) -> Redirect:
         payee = PayPalWorld.payee if self.check_account(request.payee) else request.payee
         return super().start(dataclasses.replace(request, payee=payee))
+
+
+class FindsAllWell(PayPal):
+    """Does not look at accounts, and calls them ready."""
+
+    def inspect(self, account: Any, onboarding_ref: str, *, key: str) -> AccountReport:
+        return AccountReport(PayoutStatus.READY)
 
 
 class OneNameForAll(PayPal):
@@ -392,6 +401,7 @@ MUTANTS: list[tuple[str, type[PayPal]]] = [
     ("supports_what_can_be_paid", SupportsAnything),
     ("refuses_what_it_cannot_express", Rounds),
     ("checks_accounts", AcceptsAnyAccount),
+    ("inspects_accounts", FindsAllWell),
     ("does_not_start_for_a_bad_account", FillsInAnAccount),
     ("names_accounts", OneNameForAll),
     ("start_repeats", OpensAnew),
