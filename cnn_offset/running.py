@@ -89,7 +89,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_for(url: str, seconds: float = 30) -> None:
+def wait_for(url: str, seconds: float = 120) -> None:
     """Wait until ``url`` answers.
 
     Raises:
