@@ -39,7 +39,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "price": (N_("Price"), "prix", "precio"),
     "currency": (N_("Currency"), "devise", "moneda", "divisa", "monnaie"),
     "quantity": (N_("Quantity"), "quantité", "cantidad"),
-    "minimum": (N_("Smallest order"), "minimum", "plus petite commande", "pedido mínimo", "mínimo"),
+    "minimum": (N_("Smallest order"), "minimum", "commande minimale", "pedido mínimo", "mínimo"),
     "ends_on": (N_("Last day"), "dernier jour", "último día", "end date"),
 }
 """The columns of a table, each by the words that may head it; the first is a message id."""
