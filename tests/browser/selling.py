@@ -199,7 +199,7 @@ def put_on_offer(visitor: Visitor, price: str, quantity: str) -> None:
     """Offer units of the first block in the holdings."""
     visitor.go("/provider/holdings")
     visitor.press("main table a[href*='/provider/holdings/']")
-    visitor.press("main a.button[href*='/offers/new']")
+    visitor.press("main a.button", text="Offer units")
     page = visitor.page
     page.fill("#price", price)
     if page.locator("#currency option").count() > 1:

@@ -58,6 +58,8 @@ class World:
     values: dict[str, Any] = field(default_factory=dict)
     by_endpoint: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Where a name means something else."""
+    forms: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a form names that its address does not."""
 
     def address(self, rule: Rule, lang: str = "en") -> str:
         """Return an address of ``rule`` that leads to something there is."""
@@ -98,6 +100,8 @@ def make_world(app: Flask, clock: Clock) -> World:
         application = _application(people[PURCHASER], clock)
         mapped = _account(order.provider, offer.block, clock)
         listing = _listing(order.provider, offer.block, clock)
+        theirs = db.session.scalars(select(Provider).where(Provider.slug == other.provider)).one()
+        waiting = _listing(theirs, offer.block, clock, status=ListingStatus.SUBMITTED)
         entry = _entry(order, clock)
         invitation = Invitation(
             provider_id=order.provider_id,
@@ -176,6 +180,24 @@ def make_world(app: Flask, clock: Clock) -> World:
             "admin.open_account": {"slug": sale.provider},
             "admin.map_activity": {"slug": sale.provider},
             "admin.unmap_activity": {"slug": sale.provider},
+            **{
+                key: {"listing_id": waiting.id, "picture_id": waiting.pictures[0].id}
+                for key in (
+                    "admin.review",
+                    "admin.review_approve",
+                    "admin.review_picture",
+                    "admin.review_refuse",
+                )
+            },
+        }
+        made.forms = {
+            "admin.unmap_activity": {
+                "account_id": str(mapped.account_id),
+                "ref": offer.block.activity.ref,
+            },
+            "provider.confirming": {"confirms_alone": "yes"},
+            "provider.money_decide": {"act": "dismiss"},
+            "provider.read_account": {"account": str(mapped.account_id)},
         }
         db.session.commit()
     made.browsers = {"nobody": app.test_client()}
@@ -248,12 +270,18 @@ def _account(provider: Provider, block: Block, clock: Clock) -> AccountActivity:
     return made
 
 
-def _listing(provider: Provider, block: Block, clock: Clock) -> Listing:
+def _listing(
+    provider: Provider,
+    block: Block,
+    clock: Clock,
+    status: ListingStatus = ListingStatus.DRAFT,
+) -> Listing:
     made = Listing(
         activity_id=block.activity_id,
         provider_id=provider.id,
         number=1,
-        status=ListingStatus.DRAFT,
+        status=status,
+        submitted_at=clock(),
         title={"en": "Wind"},
         description={"en": "Wind blows."},
         labels={},

@@ -103,6 +103,7 @@ def test_files(staff: FlaskClient) -> None:
         assert answer.text.count("\r\n") >= 2
     book = staff.get("/es/provider/reports/report.xlsx?period=2026-11")
     assert book.data.startswith(b"PK")
+    assert book.headers["Cache-Control"] == "no-store"
     assert "-report-2026-11.xlsx" in book.headers["Content-Disposition"]
     assert staff.get("/en/provider/reports/users.csv").status_code == 404
 

@@ -159,9 +159,12 @@ def report_csv(table: str) -> ResponseReturnValue:
 def report_xlsx() -> ResponseReturnValue:
     """Hand out all tables as a workbook."""
     period = _period()
-    return send_file(
+    response = send_file(
         files.workbook(_session, current_user.provider_id, period),
         mimetype="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         as_attachment=True,
         download_name=_filename("report", period, "xlsx"),
     )
+    # Flask would let caches keep it.
+    response.headers["Cache-Control"] = "no-store"
+    return response
