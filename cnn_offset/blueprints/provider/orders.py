@@ -30,7 +30,7 @@ from cnn_offset.web import row_id
 
 PAGE = 50
 TRAYS = {
-    Tray.ALL: N_("All"),
+    Tray.ALL: N_("All orders"),
     Tray.UNDEALT: N_("To deal with"),
     Tray.WAITING: N_("Waiting for payment"),
     Tray.PAID: N_("Paid"),
