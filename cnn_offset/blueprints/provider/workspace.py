@@ -27,6 +27,7 @@ WAYS: Final = (
         (
             ("provider.orders", N_("Orders")),
             ("provider.statements", N_("Bank statements")),
+            ("provider.money", N_("Money at the bank")),
             ("provider.payouts", N_("Payouts")),
             ("provider.reports", N_("Reports")),
         ),
