@@ -196,6 +196,7 @@ _BAD: Final[tuple[type[Exception], ...]] = (
     WebAuthnException,
     AttributeError,
     KeyError,
+    RecursionError,
     TypeError,
     ValueError,
 )

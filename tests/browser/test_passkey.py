@@ -98,8 +98,8 @@ def test_a_passkey_is_made_used_and_removed(somebody: Somebody, site: Site) -> N
     assert page.locator("#code").count() == 0, "there is no app"
     # What the browser answers is kept, to be sent a second time.
     page.evaluate(
-        "HTMLFormElement.prototype.submit = function () {"
-        " window.answer = Object.fromEntries(new FormData(this)); }"
+        "() => { HTMLFormElement.prototype.submit = function () {"
+        " window.answer = Object.fromEntries(new FormData(this)); }; }"
     )
     page.click("form[data-passkey=get] button")
     page.wait_for_function("window.answer")
@@ -148,7 +148,9 @@ def test_without_a_passkey_at_hand_the_page_says_so(somebody: Somebody) -> None:
     page = somebody.page
     somebody.log_in()
     page.goto(f"{somebody.url}/en/account/second-factor/passkeys")
-    page.evaluate("navigator.credentials.create = () => Promise.reject(new Error('no'))")
+    page.evaluate(
+        "() => { navigator.credentials.create = () => Promise.reject(new Error('no')); }"
+    )
     page.click("form[data-passkey=create] button")
     expect(page.locator("[data-failed]")).to_contain_text("The browser made no passkey")
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from cnn_offset.demo import TOTP_SECRET
 from cnn_offset.demo.load import accounts
 from cnn_offset.demo.pictures import MOTIFS, draw
 from cnn_offset.demo.reading import Demo, DemoActivity, read_demo
@@ -144,10 +145,11 @@ def test_payout_accounts_have_the_form_their_plugin_wants(demo: Demo) -> None:
 
 def test_accounts_name_everybody(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMO_PASSWORD", "another one")
-    text = "\n".join(accounts())
+    text = "\n".join(accounts("http://127.0.0.1:5001/"))
     assert "operator@demo.example" in text
     assert all(each.staff_email in text for each in demo.providers)
     assert "another one" in text
+    assert f"http://127.0.0.1:5001/authenticator?secret={TOTP_SECRET}" in text
 
 
 @pytest.mark.parametrize("motif", MOTIFS)

@@ -6,17 +6,18 @@ import re
 from collections.abc import Callable
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_babel import force_locale
 from passlib.totp import TOTP
 from sqlalchemy import select, update
 
-from cnn_offset import guards, second_factor
+from cnn_offset import cli, guards, second_factor
 from cnn_offset.domain.staff import Duty, StaffRole
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.mail.letters import write
-from cnn_offset.models import Event, User
+from cnn_offset.models import Event, User, WebAuthn
 from cnn_offset.services import factors
 from tests.conftest import Clock
 from tests.factories import make_provider
@@ -516,3 +517,147 @@ def test_mails_render(app: Flask, staff: FlaskClient, clock: Clock, lang: str) -
             letter = write(db.session(), db.session.merge(mail))
         assert letter.link
         assert letter.link[1].endswith(f"/{mail.locale}/account/second-factor")
+
+
+# Passkeys; a real one is tried in tests/browser/test_passkey.py
+
+
+def add_passkey(app: Flask, email: str = EMAIL, name: str = "Laptop") -> int:
+    """Add a passkey whose device nobody has; return its id."""
+    with app.app_context(), unit_of_work() as session:
+        now = platform().clock()
+        found = session.scalars(select(User).where(User.email == email)).one()
+        factors.add_passkey(
+            session,
+            found,
+            WebAuthn(
+                name=name,
+                credential_id=f"{email} {name}".encode(),
+                public_key=b"no key",
+                sign_count=0,
+                transports=["internal"],
+                backup_state=False,
+                device_type="single_device",
+                create_datetime=now,
+                lastuse_datetime=now,
+                usage="secondary",
+            ),
+            locale="en",
+            now=now,
+        )
+        return found.webauthn[-1].id
+
+
+ANSWERS = [
+    "x",
+    "{}",
+    "[]",
+    "null",
+    "7",
+    '{"id": 1}',
+    '{"id": "YQ", "rawId": "YQ", "type": "public-key", "response": {}}',
+    '{"id": "YQ", "rawId": "YQ", "type": "public-key", "response": null}',
+    (
+        '{"id": "YQ", "rawId": "YQ", "type": "public-key", "response": '
+        '{"clientDataJSON": "YQ", "attestationObject": "YQ"}}'
+    ),
+    (
+        '{"id": "YWRhQGV4YW1wbGUub3JnIExhcHRvcA", "rawId": "YWRhQGV4YW1wbGUub3JnIExhcHRvcA", '
+        '"type": "public-key", "response": {"clientDataJSON": "e30", "authenticatorData": "YQ", '
+        '"signature": "YQ"}}'
+    ),
+    "\0" * 10,
+    "9" * 30_000,
+    "[" * 15_000,
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=range(len(ANSWERS)))
+def test_what_is_no_passkey_is_refused(app: Flask, answer: str) -> None:
+    add_person(app, EMAIL)
+    add_passkey(app)
+    client = half_way(app)
+    page = client.get(SECOND).text
+    assert "data-passkey" in page
+    assert "js/passkeys.js" in page
+    assert 'id="code"' not in page
+    refused = post(client, SECOND, credential=answer)
+    assert refused.status_code == 422
+    assert 'href="#credential"' in refused.text
+    assert client.get("/en/account").status_code == 302
+
+    owner = "bob@example.org"
+    add_person(app, owner)
+    browser = log_in(app, owner)
+    assert browser.get(f"{FACTORS}/passkeys").status_code == 200
+    refused = post(browser, f"{FACTORS}/passkeys", credential=answer, name="x")
+    assert refused.status_code == 422
+    assert user(app, owner).tf_primary_method is None
+
+
+def test_an_answer_nobody_asked_for_is_refused(app: Flask) -> None:
+    add_person(app, EMAIL)
+    add_passkey(app)
+    assert post(half_way(app), SECOND, credential="{}").status_code == 422
+
+
+def test_a_passkey_is_removed_by_its_owner_alone(app: Flask, staff: FlaskClient) -> None:
+    add_person(app, "bob@example.org")
+    theirs = add_passkey(app, "bob@example.org")
+    own = add_passkey(app)
+    for passkey_id in (theirs, 0, 10**6, 2**63):
+        answer = post(staff, f"{FACTORS}/passkeys/{passkey_id}/remove")
+        assert answer.status_code == 404, passkey_id
+    assert post(staff, f"{FACTORS}/passkeys/{own}/remove").status_code == 302
+    assert user(app).tf_primary_method == factors.APP
+    assert user(app, "bob@example.org").tf_primary_method == factors.PASSKEY
+    assert abouts(app)[-2:] == ["factor_added", "factor_removed"]
+
+
+def test_removing_the_app_leaves_the_passkey(app: Flask, staff: FlaskClient) -> None:
+    post(staff, f"{FACTORS}/codes")
+    add_passkey(app)
+    post(staff, f"{FACTORS}/app/remove")
+    kept = user(app)
+    assert kept.tf_primary_method == factors.PASSKEY
+    assert kept.mf_recovery_codes, "the recovery codes stay with the last factor"
+    assert staff.get("/en/provider/plain").text == "done"
+
+
+def test_not_more_passkeys_than_ten(app: Flask, staff: FlaskClient) -> None:
+    for n in range(factors.MOST_PASSKEYS):
+        add_passkey(app, name=str(n))
+    assert staff.get(f"{FACTORS}/passkeys").headers["Location"] == FACTORS
+    assert "Add a passkey" not in staff.get(FACTORS).text
+
+
+def test_an_answer_counts_once(any_app: Flask, clock: Clock) -> None:
+    """What was asked for before the last answer was taken is a repeat."""
+    add_person(any_app, EMAIL)
+    passkey_id = add_passkey(any_app)
+    clock.tick(seconds=2)
+    asked = clock()
+    clock.tick(seconds=2)
+    taken = []
+    for _ in range(2):
+        with any_app.app_context(), unit_of_work() as session:
+            passkey = session.get_one(WebAuthn, passkey_id)
+            taken.append(
+                factors.take_passkey(session, passkey, asked=asked, sign_count=1, now=clock())
+            )
+    assert taken == [True, False]
+
+
+# Lost
+
+
+def test_an_operator_resets_what_was_lost(
+    app: Flask, staff: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_application", lambda: app)
+    ran = CliRunner().invoke(cli.cli, ["users", "reset-factor", EMAIL])
+    assert ran.exit_code == 0, ran.output
+    assert user(app).tf_primary_method is None
+    assert abouts(app) == ["factor_removed"]
+    assert CliRunner().invoke(cli.cli, ["users", "reset-factor", "x@example.org"]).exit_code == 1
+    log_in(app, EMAIL)

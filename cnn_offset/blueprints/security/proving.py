@@ -32,7 +32,7 @@ def proof_errors(user: User) -> dict[str, str]:
     with unit_of_work() as session:
         user = session.get_one(User, user_id)
         if form.get("credential"):
-            name, message = "passkey", gettext("The passkey was not accepted. Please try again.")
+            name, message = "credential", gettext("The passkey was not accepted. Please try again.")
             right = passkeys.check(session, user, form["credential"], now)
         elif form.get("recovery"):
             name, message = "recovery", gettext("This is none of your unused recovery codes.")
