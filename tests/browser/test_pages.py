@@ -36,7 +36,17 @@ PAGES = (
     "/account/reset",
 )
 STAFF = {
-    "staff@rift-lake.example": ("/provider/orders", "/provider/orders?show=all", "/account"),
+    "staff@rift-lake.example": (
+        "/provider/orders",
+        "/provider/orders?show=all",
+        "/provider/staff",
+        "/provider/staff/invite",
+        "/account",
+        "/account/second-factor",
+        "/account/second-factor/app",
+        "/account/second-factor/passkeys",
+        "/account/verify",
+    ),
     "operator@demo.example": ("/operator/orders", "/operator/attention", "/operator/check"),
 }
 
