@@ -14,8 +14,9 @@ from cnn_offset.blueprints.provider import orders as provider
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.mail import render
 from cnn_offset.models import Cancellation, Event, Message, Order, PaymentFact
-from cnn_offset.services import ServiceError, selling
+from cnn_offset.services import ServiceError, inbox, selling
 from cnn_offset.services.joining import find_user
 from cnn_offset.services.selling import details_due, read_amount
 from tests.conftest import Clock
@@ -329,3 +330,104 @@ def test_kept_open_longer(app: Flask, sale: Sale, clock: Clock) -> None:
     assert (after - before).days == 30
     other = log_in(app, OTHER)
     assert post(other, f"{path}/keep-open", days="90").status_code == 404
+
+
+def test_the_inbox_is_narrowed_and_searched(app: Flask, sale: Sale, clock: Clock) -> None:
+    card = sell(app, clock, method="paypal", like=sale)
+    with app.app_context():
+        db.session.get_one(Order, sale.order_id).purchase_order = "PO <7> & co"
+        db.session.commit()
+    staff = log_in(app, STAFF)
+
+    def listed(query: str) -> tuple[bool, bool]:
+        page = staff.get(f"/en/provider/orders{query}")
+        assert page.status_code == 200, query
+        return sale.code in page.text, card.code in page.text
+
+    assert listed("") == (True, True)
+    assert listed("?show=undealt") == (True, False)
+    assert listed("?show=waiting&method=paypal") == (False, True)
+    assert listed("?show=paid") == (False, False)
+    assert listed("?period=2026-11") == (True, True)
+    assert listed("?period=2026-10") == (False, False)
+    assert listed(f"?q={card.code}") == (False, True)
+    assert listed("?show=ended&q=x") == (False, False)
+    # What cannot be read does not narrow, and breaks nothing.
+    for query in (
+        "?show=x&method=x&period=x&before=x",
+        "?before=0",
+        "?before=-1",
+        "?before=99999999999999999999",
+        "?period=2026-13",
+        "?period=2999-01-01_2000-01-01",
+        "?show=%00&method=%00&period=%00",
+    ):
+        assert listed(query) == (True, True), query
+    for query in ("?q=%00", "?q=RF", "?q=RF000000000000", "?q=%F0%9F%98%80", "?q=" + "9" * 300):
+        assert staff.get(f"/en/provider/orders{query}").status_code == 200, query
+    page = staff.get("/en/provider/orders").text
+    assert "PO &lt;7&gt; &amp; co" in page
+    assert "ada@example.org" not in page
+    assert "Ada Example" not in page
+    # The counts stand beside the filters; other filters are kept by them.
+    assert re.search(r'show=undealt&amp;q=abc">To deal with\s*<span[^>]*>1<', page) is None
+    kept = staff.get("/en/provider/orders?q=abc").text
+    assert re.search(r'show=undealt&amp;q=abc">To deal with\s*<span[^>]*>1<', kept)
+
+
+def test_counts_end_at_99(app: Flask, sale: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MOST_COUNTED", 1)
+    page = log_in(app, STAFF).get("/en/provider/orders").text
+    assert re.search(r"To deal with\s*<span[^>]*>0\+<", page)
+
+
+def test_an_unpaid_order_is_withdrawn_with_a_reason(app: Flask, sale: Sale) -> None:
+    staff, path = log_in(app, STAFF), f"/en/provider/orders/{sale.code}"
+    assert "Withdraw this order" in staff.get(path).text
+    for reason in ("", "   ", "W" * 501, "a\u202eb", "\0", "a\u200bb"):
+        refused = post(staff, f"{path}/withdraw", reason=reason)
+        assert refused.status_code == 422, repr(reason)
+        assert 'href="#reason"' in refused.text
+    assert "W" * 501 in post(staff, f"{path}/withdraw", reason="W" * 501).text, "kept"
+    with app.app_context():
+        assert db.session.get_one(Order, sale.order_id).status is OrderStatus.PLACED
+
+    reason = "Our registry account is <closed> & so on."
+    assert post(staff, f"{path}/withdraw", reason=reason).status_code == 302
+    page = staff.get(path).text
+    assert "is withdrawn; the purchaser is told." in page
+    assert "Withdraw this order" not in page
+    post(staff, f"{path}/withdraw", reason=reason)
+    assert "can no longer be withdrawn" in staff.get(path).text
+    with app.test_request_context():
+        mail = db.session.scalars(select(Message).where(Message.kind == "order_withdrawn")).one()
+        letter = render(db.session(), mail)
+        body = letter.get_body(("plain",))
+        assert body is not None
+        text = " ".join(str(body.get_content()).split())
+        assert "has withdrawn the order. You owe nothing." in text
+        assert "Our registry account is <closed> & so on." in text
+        assert "As you wished" not in text
+        html = letter.get_body(("html",))
+        assert html is not None
+        assert "&lt;closed&gt;" in str(html.get_content())
+
+
+def test_a_paid_order_is_not_withdrawn(app: Flask, sale: Sale) -> None:
+    staff, path = log_in(app, STAFF), f"/en/provider/orders/{sale.code}"
+    post(staff, f"{path}/paid", **money(), seen="pays")
+    assert "Withdraw this order" not in staff.get(path).text
+    post(staff, f"{path}/withdraw", reason="too late")
+    assert "can no longer be withdrawn" in staff.get(path).text
+    assert post(log_in(app, OTHER), f"{path}/withdraw", reason="x").status_code == 404
+    with app.app_context():
+        assert db.session.get_one(Order, sale.order_id).status is OrderStatus.PAID
+
+
+def test_how_late_it_is(app: Flask, sale: Sale, clock: Clock) -> None:
+    clock.tick(days=6)
+    staff = log_in(app, STAFF)
+    page = staff.get("/en/provider/orders?show=undealt").text
+    assert "Overdue since 4 November 2026" in page
+    assert "(4 days)" in page
+    assert "Overdue since 4 November 2026" in staff.get(f"/en/provider/orders/{sale.code}").text
