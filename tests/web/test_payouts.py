@@ -18,6 +18,7 @@ from cnn_offset import jobs, mail
 from cnn_offset.domain.staff import StaffRole
 from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.extensions import db
+from cnn_offset.mail.letters.payouts import LETTERS
 from cnn_offset.models import Message, PayoutMethod, Provider
 from cnn_offset.plugins.errors import OutcomeUnknownError, RefusedError
 from cnn_offset.plugins.loader import PluginSet
@@ -356,3 +357,32 @@ def test_testing_now_is_rate_limited(make_app: Callable[..., Any], clock: Clock)
     answers = [house.post("paypal/test").status_code for _ in range(11)]
     assert answers == [302] * 10 + [429]
     assert paying_out.ASKED_EVERY < paying_out.TESTED_EVERY
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+@pytest.mark.parametrize("kind", sorted(LETTERS))
+def test_every_mail_can_be_written(app: Flask, kind: str, lang: str) -> None:
+    with app.test_request_context():
+        payout = make_payout(make_provider(name="Rio Verde"), todo=["Go on there."])
+        params = {
+            "payout_id": payout.id,
+            "method_id": "paypal",
+            "by": "me@example.org",
+            "reason": "Because 100 %.",
+            "next_from": "2026-11-23T12:00:00+00:00",
+            "old": "",
+            "new": "Rio Verde, …3000",
+        }
+        message = Message(
+            kind=kind, recipient="a@example.org", locale=lang, params=params,
+            message_id="<1@x>", created_at=payout.provider.created_at,
+        )  # fmt: skip
+        made = mail.render(db.session(), message)
+        text = made.get_body(("plain",))
+        assert text is not None
+        assert made["Subject"]
+        assert f"http://localhost/{lang}/" in str(text.get_content())
+        if kind in {"bank_refused", "payout_stopped"}:
+            assert {"bank_refused": "100 %", "payout_stopped": "Go on there."}[kind] in str(
+                text.get_content()
+            )
