@@ -423,3 +423,37 @@ def test_the_contact_is_for_those_whom_money_has_reached(shop: Shop) -> None:
     order = db.session.get_one(Order, order_id, populate_existing=True)
     looks = selling.looks_at_purchaser(db.session(), order)
     assert [each.actor for each in looks] == [STAFF, STAFF]
+
+
+@pytest.mark.parametrize("tray", Tray)
+@pytest.mark.parametrize("method_id", ["", "bank_transfer"])
+def test_every_way_to_look_reads_an_index_in_its_order(
+    shop: Shop, tray: Tray, method_id: str
+) -> None:
+    """On SQLite the plan tells: no table is walked, and nothing but what is shown is sorted."""
+    if db.engine.dialect.name != "sqlite":
+        return
+    said: list[tuple[str, Any]] = []
+
+    def listen(*arguments: Any) -> None:
+        said.append((arguments[2], arguments[3]))
+
+    provider_id = shop.offer.provider_id
+    period = Period.parse("2026")
+    event.listen(db.engine, "before_cursor_execute", listen)
+    try:
+        for asked in (InboxQuery(tray, method_id), InboxQuery(tray, method_id, period)):
+            inbox.find_orders(db.session(), provider_id, asked, bank_methods=BANK, limit=50)
+        inbox.count_orders(db.session(), provider_id, bank_methods=BANK)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", listen)
+    wanted = [each for each in said if 'FROM "order"' in each[0]]
+    assert len(wanted) == 3
+    for sql, values in wanted:
+        plan = [row[3] for row in db.session.connection().exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {sql}", values
+        )]  # fmt: skip
+        walked = [line for line in plan if line.startswith("SCAN") and "order" in line]
+        assert walked == [], plan
+        # The few found are sorted once, at the end.
+        assert len([line for line in plan if "TEMP B-TREE" in line]) <= 1, plan

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from cnn_offset.blueprints.basket import basket_count
 from cnn_offset.domain.status import OfferStatus
-from cnn_offset.models import Offer
+from cnn_offset.extensions import db
+from cnn_offset.models import Offer, Provider
 from tests.conftest import Clock
+from tests.web.people import add_person, log_in
 from tests.web.shopping import Mall, Visitor, open_mall, path_of, text_of
 
 
@@ -214,3 +217,29 @@ def test_every_form_carries_its_token_and_none_is_taken_without(mall: Mall) -> N
 def test_nothing_changes_by_looking(mall: Mall) -> None:
     for path in ("/en/basket/add", "/en/basket/update", "/en/checkout"):
         assert Visitor(mall.app).get(path).status_code == 405
+
+
+def test_staff_cannot_buy_from_their_own_provider_but_from_others(mall: Mall) -> None:
+    with mall.app.app_context():
+        slug = db.session.scalars(select(Provider.slug).where(Provider.name == "Sun Ltd")).one()
+    add_person(mall.app, "sun@example.org", "provider", slug)
+    visitor = Visitor(mall.app)
+    # Put into the basket before logging in.
+    visitor.add(mall.sun)
+    visitor.add(mall.wind)
+    staff = Visitor(mall.app)
+    staff.client = log_in(mall.app, "sun@example.org")
+    refused = staff.add(mall.sun)
+    assert refused.status_code == 422
+    assert "offered by your own organisation" in text_of(refused)
+    with visitor.client.session_transaction() as guest, staff.client.session_transaction() as own:
+        own["basket"] = guest["basket"]
+    assert "offered by your own organisation" in text_of(staff.get("/en/basket"))
+    assert staff.check_out().status_code == 422
+    assert mall.offer(mall.sun).held == mall.offer(mall.wind).held == 0
+    staff.post("/en/basket/update", remove=str(mall.sun))
+    path_of(staff.buy(mall, mall.wind))
+    [order] = mall.orders()
+    assert order.code in staff.get("/en/account").text
+    # Nobody else is stopped.
+    assert "offered by your own organisation" not in text_of(visitor.get("/en/basket"))
