@@ -19,6 +19,7 @@ from cnn_offset.plugins.payments.base import (
     PaymentRequest,
     ProcessorPlugin,
     Redirect,
+    StatementPlugin,
 )
 
 _numbers = itertools.count(1)
@@ -101,6 +102,20 @@ class PaymentWorld(abc.ABC):
             payer_email="payer@example.org",
         )
         return dataclasses.replace(request, **changes)
+
+
+class StatementWorld(PaymentWorld):
+    """A bank."""
+
+    plugin: StatementPlugin
+
+    @abc.abstractmethod
+    def statement(self, amounts: Sequence[Money], *, lost: int = 0) -> bytes | None:
+        """Write a statement of :attr:`payee`'s account, one entry for each amount.
+
+        ``lost``: the last entries left out, though the balances count them. None if the
+        plug-in reads no statements.
+        """
 
 
 class ProcessorWorld(PaymentWorld):

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, Verdict, derive, judge
+from cnn_offset.domain.statement import UnreadableStatementError, is_same_account
 from cnn_offset.domain.status import PaymentStatus, PayoutStatus
 from cnn_offset.plugins.errors import (
     ForgedError,
@@ -50,6 +51,7 @@ from cnn_offset.testing.payment_worlds import (
     Misdeed,
     PaymentWorld,
     ProcessorWorld,
+    StatementWorld,
 )
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "Misdeed",
     "PaymentWorld",
     "ProcessorWorld",
+    "StatementWorld",
 ]
 
 
@@ -452,6 +455,37 @@ class BaseStatementContract(BasePaymentContract):
         values = {"".join(str(value).split()) for _, value in instructions.lines}
         assert request.reference in values
         assert world.plugin.payee_account(request.payee) in values
+
+    def test_reads_statements(self, world: StatementWorld) -> None:
+        """Every entry once, with its sign, told apart, of the right account; always alike."""
+        currency = world.amount.currency
+        amounts = [world.amount, Money(-100, currency), world.amount]
+        data = world.statement(amounts)
+        if data is None:
+            return
+        found = world.plugin.read_statement(data)
+        assert found == world.plugin.read_statement(data)
+        assert [line.amount for each in found for line in each.lines] == amounts
+        names = [line.ref for each in found for line in each.lines if line.ref]
+        assert len(names) == len(set(names))
+        own = world.plugin.payee_account(world.payee)
+        assert all(not each.account or is_same_account(own, each.account) for each in found)
+
+    def test_refuses_a_statement_that_does_not_add_up(self, world: StatementWorld) -> None:
+        """An entry that the balances count and the file has not is noticed."""
+        data = world.statement([world.amount, world.amount], lost=1)
+        if data is not None:
+            with pytest.raises(UnreadableStatementError):
+                world.plugin.read_statement(data)
+
+    def test_refuses_what_is_no_statement(self, world: StatementWorld) -> None:
+        """Nothing, junk, half a file and a bomb are explained, not read and not a crash."""
+        good = world.statement([world.amount]) or b""
+        bomb = b'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "aaaa">]><Document>&a;</Document>'
+        for data in (b"", b"\0\1\2" * 500, good[: len(good) // 2], bomb, b"<", b"%PDF-1.7"):
+            with pytest.raises(UnreadableStatementError) as raised:
+                world.plugin.read_statement(data)
+            assert raised.value.message
 
     def test_calls_nobody(self, world: PaymentWorld, monkeypatch: pytest.MonkeyPatch) -> None:
         """Instructions need no connection, so none can fail."""

@@ -26,7 +26,8 @@ from cnn_offset.plugins.payments.base import (
 from cnn_offset.plugins.payments.paypal import PayPal
 from cnn_offset.plugins.payments.stripe_connect import StripeConnect
 from cnn_offset.testing.payment_accounts import OnboardingWorld, Step
-from cnn_offset.testing.payments import Act, Books, Misdeed, PaymentWorld, ProcessorWorld
+from cnn_offset.testing.payments import Act, Books, Misdeed, ProcessorWorld, StatementWorld
+from tests.statements import Line, camt053
 
 
 class SandboxProcessorWorld(ProcessorWorld):
@@ -191,7 +192,7 @@ class StripeAccountWorld(StripeWorld, OnboardingWorld):
         return self.next_delivery()
 
 
-class BankWorld(PaymentWorld):
+class BankWorld(StatementWorld):
     payee = {
         "holder": "Fundação Rio Verde",
         "account": "DE89 3704 0044 0532 0130 00",
@@ -218,6 +219,14 @@ class BankWorld(PaymentWorld):
 
     def __init__(self) -> None:
         self.plugin = BankTransfer(BankTransferSettings())
+
+    def statement(self, amounts: Sequence[Money], *, lost: int = 0) -> bytes:
+        lines = [Line(f"{each.amount:f}", "x", f"T-{n}") for n, each in enumerate(amounts)]
+        whole = camt053(lines, currency=self.amount.currency)
+        for _ in range(lost):
+            head, _, tail = whole.rpartition(b"<Ntry>")
+            whole = head + tail.partition(b"</Ntry>")[2]
+        return whole
 
 
 @contextmanager

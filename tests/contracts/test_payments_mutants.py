@@ -19,6 +19,7 @@ import pytest
 
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.statement import Statement, UnreadableStatementError
 from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.plugins.errors import (
     ForgedError,
@@ -390,6 +391,32 @@ class CallsOutside(BankTransfer):
         return super().start(request)
 
 
+class ForgetsTheSign(BankTransfer):
+    """Takes money that went for money that came."""
+
+    def read_statement(self, data: bytes, mapping: Any = None) -> Sequence[Statement]:
+        return [
+            dataclasses.replace(
+                each,
+                lines=[
+                    dataclasses.replace(line, amount=Money(abs(line.amount.minor), "EUR"))
+                    for line in each.lines
+                ],
+            )
+            for each in super().read_statement(data, mapping)
+        ]
+
+
+class BelievesAnyStatement(BankTransfer):
+    """Takes what cannot be read for a statement of nothing."""
+
+    def read_statement(self, data: bytes, mapping: Any = None) -> Sequence[Statement]:
+        try:
+            return super().read_statement(data, mapping)
+        except UnreadableStatementError:
+            return []
+
+
 def _said(ref: str, status: FactStatus) -> Fact:
     return Fact(FactKind.PAYMENT, ref, status, None, None, NOW)
 
@@ -443,6 +470,9 @@ MUTANTS: list[tuple[str, type[PayPal]]] = [
 STATEMENT_MUTANTS: list[tuple[str, type[PaymentPlugin]]] = [
     ("is_a_statement_plugin", NoStatement),
     ("instructions_say_what_to_write", ForgetsTheReference),
+    ("reads_statements", ForgetsTheSign),
+    ("refuses_a_statement_that_does_not_add_up", BelievesAnyStatement),
+    ("refuses_what_is_no_statement", BelievesAnyStatement),
     ("calls_nobody", CallsOutside),
 ]
 CAUGHT = (AssertionError, PluginError, pytest.fail.Exception)
