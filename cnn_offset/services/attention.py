@@ -332,6 +332,7 @@ def _failing(session: Session) -> Iterator[Item]:
         Message,
         Order,
         Checkout,
+        PayoutMethod,
         BankStatement,
         RegistryAccount,
         Offer,
