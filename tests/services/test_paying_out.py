@@ -478,3 +478,16 @@ def test_every_move_is_possible(desk: Desk) -> None:
             row = paying_out.own_method(session, desk.mine, "paypal")
             assert move(session, row, status, actor="me", why="test", now=desk.clock())
     assert platform().payments["paypal"] is desk.pay
+
+
+def test_two_providers_finishing_with_one_account_at_once(desk: Desk) -> None:
+    """While the processor tells one of it, the other has already been found to own it."""
+    mine, other = desk.connect(desk.mine), desk.connect(desk.other)
+    desk.pay.books.accounts |= {mine: "M1", other: "M1"}
+
+    def second() -> None:
+        assert desk.look(desk.other) is READY
+
+    desk.pay.books.meanwhile = second
+    assert desk.look(desk.mine) is STARTED
+    assert desk.row(desk.mine).todo == [paying_out.TAKEN]
