@@ -202,6 +202,7 @@ def _provider(session: Session, wanted: DemoProvider, now: datetime) -> Provider
         session.add(found)
         found.name, found.country = wanted.name, wanted.country
         found.email, found.website = wanted.email, wanted.website
+        found.address, found.tax_id = wanted.address, wanted.tax_id
         found.locale = wanted.locale
     known = {each.method_id for each in found.payout_methods}
     found.payout_methods.extend(

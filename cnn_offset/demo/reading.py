@@ -53,6 +53,8 @@ class DemoProvider(_Data):
     slug: str
     name: str
     country: str = Field(pattern="^[A-Z]{2}$")
+    address: str
+    tax_id: str
     locale: Literal["en", "fr", "es"] = "en"
     email: str
     website: str
