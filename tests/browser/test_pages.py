@@ -31,24 +31,52 @@ PAGES = (
     "/contact",
     "/terms",
     "/accessibility",
+    "/provider-guide",
+    "/apply",
     "/account/login",
     "/account/register",
     "/account/reset",
 )
 STAFF = {
     "staff@rift-lake.example": (
-        "/provider/orders",
-        "/provider/orders?show=all",
-        "/provider/staff",
-        "/provider/staff/invite",
         "/account",
         "/account/second-factor",
-        "/account/second-factor/app",
         "/account/second-factor/passkeys",
-        "/account/verify",
+        "/provider",
+        "/provider/holdings",
+        "/provider/offers",
+        "/provider/listings",
+        "/provider/orders",
+        "/provider/orders?show=all",
+        "/provider/statements",
+        "/provider/money",
+        "/provider/payouts",
+        "/provider/reports",
+        "/provider/reports?period=2026",
+        "/provider/particulars",
+        "/provider/staff",
+        "/provider/staff/invite",
     ),
-    "operator@demo.example": ("/operator/orders", "/operator/attention", "/operator/check"),
+    "operator@demo.example": (
+        "/operator/orders",
+        "/operator/attention",
+        "/operator/check",
+        "/operator/applications",
+        "/operator/activities",
+        "/operator/activities/new",
+        "/operator/providers",
+        "/operator/payouts",
+        "/operator/reviews",
+    ),
 }
+INNER = {
+    "/provider/holdings": "main table a[href*='/provider/holdings/']",
+    "/provider/offers": "main a[href*='/provider/offers/']",
+    "/provider/listings": "main table a",
+    "/provider/staff": "main table a",
+    "/operator/providers": "main table a",
+}
+"""Lists whose first entry is looked at as well."""
 
 
 @pytest.mark.parametrize("lang", ["en", "fr", "es"])
@@ -60,12 +88,34 @@ def test_public_pages(visit: Callable[..., Visitor], lang: str) -> None:
     visitor.go("/nothing-is-here", 404)
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
 @pytest.mark.parametrize("email", STAFF)
-def test_pages_of_staff(staff: Callable[[str], Visitor], email: str) -> None:
+def test_pages_of_staff(staff: Callable[[str], Visitor], email: str, lang: str) -> None:
     visitor = staff(email)
+    visitor.lang = lang
     for path in STAFF[email]:
-        for visitor.lang in ("en", "fr", "es"):
-            visitor.go(path)
+        visitor.go(path)
+        inner = INNER.get(path)
+        if inner and visitor.has(inner):
+            visitor.press(inner)
+
+
+def test_the_keyboard_reaches_the_ways_of_the_workspace(staff: Callable[[str], Visitor]) -> None:
+    visitor = staff("staff@rift-lake.example")
+    visitor.go("/provider")
+    page = visitor.page
+    wanted = page.locator("nav.ways a").count()
+    assert wanted > 5
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(
+            page.evaluate(
+                """() => document.activeElement.closest("nav.ways") && document.activeElement.href"""
+            )
+        )
+    assert len(seen - {None}) == wanted
 
 
 @pytest.mark.parametrize("lang", ["en", "fr", "es"])

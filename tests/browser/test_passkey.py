@@ -148,9 +148,7 @@ def test_without_a_passkey_at_hand_the_page_says_so(somebody: Somebody) -> None:
     page = somebody.page
     somebody.log_in()
     page.goto(f"{somebody.url}/en/account/second-factor/passkeys")
-    page.evaluate(
-        "() => { navigator.credentials.create = () => Promise.reject(new Error('no')); }"
-    )
+    page.evaluate("() => { navigator.credentials.create = () => Promise.reject(new Error('no')); }")
     page.click("form[data-passkey=create] button")
     expect(page.locator("[data-failed]")).to_contain_text("The browser made no passkey")
 

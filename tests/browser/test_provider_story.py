@@ -6,12 +6,12 @@ units by its own means.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cnn_offset.domain.reference import creditor_reference
 from tests.browser import selling, shopping
 from tests.browser.visitor import Visitor
 
@@ -55,7 +55,9 @@ def test_from_registration_to_a_sold_tonne(
 
     visitor.go(f"/provider/orders/{code}")
     visitor.press("form[action$='/in-progress'] button")
-    file = selling.statement(tmp_path, creditor_reference(code), "22.50")
+    reference = re.search(r"RF[0-9]{2}[0-9 ]+", purchaser.says("main"))
+    assert reference
+    file = selling.statement(tmp_path, "".join(reference[0].split()), "22.50")
     selling.upload_statement(visitor, file)
 
     purchaser.reload()

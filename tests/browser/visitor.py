@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def has_english(text: str) -> bool:
     return ENGLISH.search(re.sub(r"https?://\S+|\S+@\S+", "", text)) is not None
 
 
+@cache
 def _messages(lang: str) -> dict[str, str]:
     path = Path(cnn_offset.__file__).parent / f"translations/{lang}/LC_MESSAGES/messages.mo"
     with path.open("rb") as file:
@@ -91,7 +93,6 @@ class Visitor:
         self.is_phone = self.width == PHONE["width"]
         self._examined = examined
         self._status = 0
-        self._untranslated = {} if lang == "en" else _messages(lang)
         self.troubles: list[str] = []
         """What no page may do or have; the test fails with it when it ends."""
         context.on("request", self._note_request)
@@ -204,8 +205,9 @@ class Visitor:
     def _is_translated(self) -> None:
         if self.lang == "en":
             return
+        untranslated = _messages(self.lang)
         for text in self.page.evaluate(_TEXTS):
-            if text in self._untranslated or has_english(text):
+            if text in untranslated or has_english(text):
                 self._note(f"English: {text!r}")
 
     def _axe(self) -> None:
