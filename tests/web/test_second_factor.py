@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -434,6 +435,28 @@ def test_a_recovery_code_counts_once(app: Flask, staff: FlaskClient) -> None:
     mails = account_mails(app)
     assert [mail.params["about"] for mail in mails[1:]] == [factors.RECOVERED] * 2
     assert [mail.params["left"] for mail in mails[1:]] == [9, 8]
+
+
+def test_two_at_once_use_a_recovery_code_once(any_app: Flask) -> None:
+    user_id = add_person(any_app, EMAIL, second=True)
+    with any_app.test_request_context(), unit_of_work() as session:
+        code = second_factor.renew_recovery_codes(session.get_one(User, user_id))[0]
+    start, outcomes = threading.Barrier(2), []
+
+    def use() -> None:
+        with any_app.test_request_context():
+            start.wait(5)
+            with unit_of_work() as session:
+                found = session.get_one(User, user_id)
+                outcomes.append(second_factor.check_recovery_code(session, found, code))
+            db.session.remove()
+
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(20)
+    assert sorted(outcomes) == [False, True]
 
 
 @pytest.mark.parametrize("typed", ["-", "----", "x", "0000-0000-0000", "é", "a" * 4000])

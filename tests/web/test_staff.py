@@ -12,6 +12,7 @@ from sqlalchemy import event, select
 
 from cnn_offset.domain.staff import StaffRole
 from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.mail import render
 from cnn_offset.mail.letters import write
 from cnn_offset.models import Invitation, Message, Provider, User
 from cnn_offset.services import joining, staffing
@@ -48,6 +49,7 @@ def link(app: Flask, kind: str = staffing.INVITED) -> str:
         assert message is not None
         with force_locale(message.locale):
             letter = write(db.session(), message)
+        assert render(db.session(), message)["Subject"] == letter.subject
     assert letter.link
     return letter.link[1].removeprefix("http://localhost")
 
