@@ -12,6 +12,7 @@ from cnn_offset import jobs
 from cnn_offset.domain.status import OfferStatus, OrderStatus
 from cnn_offset.domain.units import Obstacle, SerialRange
 from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.mail import render
 from cnn_offset.models import (
     AccountActivity,
     AccountKind,
@@ -459,3 +460,22 @@ def test_the_mirror_of_many_blocks(shop: Shop) -> None:
         assert len(rows) == 1201
     make_block()
     db.session.rollback()
+
+
+@pytest.mark.parametrize("locale", ["en", "fr", "es"])
+def test_mails_say_which_block_and_how_many(shop: Shop, locale: str) -> None:
+    account_id = mirror(shop)
+    with unit_of_work() as session:
+        session.get_one(Provider, shop.offer.provider_id).locale = locale
+    shop.order(400)
+    shop.registry.take(shop.offer.block.block_ref, 900)
+    read(shop, account_id)
+    for kind, figures in (("offer_shrunk", ("400",)), ("units_missing", ("300",))):
+        [message] = mails(kind)
+        mail = render(db.session(), message)
+        body = mail.get_body(("plain",))
+        assert body is not None
+        text = body.get_content()
+        assert shop.offer.block.block_ref in str(mail["Subject"])
+        assert f"/{locale}/provider/" in text
+        assert all(each in text for each in figures)
