@@ -188,8 +188,8 @@ def change_details(
 ) -> datetime:
     """Have other bank details hold from a day on; return from when.
 
-    The present ones go on until then; another change starts the day anew. Everybody who
-    could know better is told at once.
+    The present ones go on until then; another change starts the day anew, the same one
+    again does not. Everybody who could know better is told at once.
 
     Raises:
         NotFoundError: the provider has no such method.
@@ -201,6 +201,8 @@ def change_details(
     row = own_method(session, provider_id, method_id)
     if row.status not in (PayoutStatus.READY, PayoutStatus.LIMITED):
         raise ServiceError(N_("Bank transfer is not enabled yet."))
+    if account == row.next_account and row.next_from is not None:
+        return row.next_from
     if account == row.account:
         raise ServiceError(N_("These are the details that hold already."))
     row.next_account, row.next_from = account, now + WAIT

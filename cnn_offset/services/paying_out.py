@@ -481,9 +481,10 @@ def _identity(row: PayoutMethod) -> tuple[object, ...]:
 
 def _next_due(row: PayoutMethod, looked: datetime | None) -> datetime | None:
     moments = [row.next_from] if row.next_from else []
-    if looked is not None and row.status is not PayoutStatus.REVOKED:
-        ready = row.status is PayoutStatus.READY
-        moments.append(looked + (TESTED_EVERY if ready else ASKED_EVERY))
+    if looked is not None:
+        # What was revoked at the processor may be granted there again, or have been an error.
+        seldom = row.status in (PayoutStatus.READY, PayoutStatus.REVOKED)
+        moments.append(looked + (TESTED_EVERY if seldom else ASKED_EVERY))
     return min(moments, default=None)
 
 

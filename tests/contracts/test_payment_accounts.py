@@ -205,3 +205,15 @@ def test_v1_events_of_an_account_ring_for_it(accounts: Any) -> None:
             "whsec_sandbox", object="event", type=kind, account="acct_1X", data={"object": {}}
         )
         assert list(accounts.plugin.read_webhook(made).account_refs) == ["acct_1X"]
+
+
+def test_our_own_settings_revoke_nobody(partner: Any) -> None:
+    connection = partner.plugin.connect(partner.connect_request())
+    partner.go(Step.FINISH, connection, {})
+    account = partner.plugin.inspect({}, connection.onboarding_ref, key="t-1").account
+    for partner_id, status in (("", READY), ("ANOTHER2PARTN", LIMITED)):
+        settings = partner.plugin.settings.model_copy(update={"partner_id": partner_id})
+        report = type(partner.plugin)(settings).inspect(
+            account, connection.onboarding_ref, key=f"t-{status}"
+        )
+        assert report.status is status

@@ -189,6 +189,15 @@ def test_a_change_waits_a_day_and_everybody_is_told(shop: Shop, seller: int) -> 
     assert len(mails("bank_changed")) == 3
 
 
+def test_the_same_change_sent_twice_is_one(shop: Shop, seller: int) -> None:
+    change(shop, seller)
+    first = row_of(seller).next_from
+    shop.clock.tick(minutes=5)
+    change(shop, seller)
+    assert row_of(seller).next_from == first
+    assert len(mails("bank_changing")) == 3
+
+
 def test_the_worker_comes_when_the_day_is_over(shop: Shop, seller: int) -> None:
     change(shop, seller)
     shop.clock.tick(hours=24)

@@ -205,7 +205,7 @@ class PayPal(ProcessorPlugin):
 
     def inspect(self, account: Payee, onboarding_ref: str, *, key: str) -> AccountReport:
         """Look up a connected account; try one whose merchant id was typed."""
-        if onboarding_ref:
+        if onboarding_ref and self.connects:
             return inspect_seller(
                 self._client,
                 account,

@@ -86,7 +86,8 @@ def inspect_seller(
     try:
         seller = read(Seller, client.get(f"{path}/{quote(merchant_id, safe='')}"))
     except GoneError:
-        return AccountReport(PayoutStatus.REVOKED, [PERMIT], learnt)
+        # Perhaps the partner's id in our own settings is wrong: not the provider's doing.
+        return AccountReport(PayoutStatus.LIMITED, [PERMIT], learnt)
     if seller.merchant_id != merchant_id:
         raise OutcomeUnknownError("PayPal speaks of another merchant than was asked for")
     partners = {
