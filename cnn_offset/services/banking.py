@@ -138,11 +138,12 @@ def type_entry(
         raise ServiceError(N_("Please enter the amount that arrived."))
     if received_on > now.date() + timedelta(days=1):
         raise ServiceError(N_("The value date lies in the future."))
+    # In this order: a statement that is taken holds the entries and refers to orders.
+    lock_entries(session, order.provider_id)
     order = lock_order(session, order.id)
     payment = matching.payment_of(session, order.provider_id, order.id)
     if payment is None:
         raise NotFoundError(order.code)
-    lock_entries(session, order.provider_id)
     key = entry_key(bank_ref)
     known = session.scalar(
         select(BankEntry.id).where(BankEntry.provider_id == order.provider_id, BankEntry.key == key)

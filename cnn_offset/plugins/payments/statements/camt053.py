@@ -29,6 +29,8 @@ from cnn_offset.domain.text import N_
 
 _OPENING: Final = ("OPBD", "PRCD")
 _CLOSING: Final = ("CLBD",)
+_DEEPEST: Final = 50
+"""More than any version of the format nests."""
 _INTERIM: Final = "ITBD"
 """Between two pages of one statement: the first opens the page, the last closes it."""
 _NO_REF: Final = {"", "NOTPROVIDED", "NONREF", "NOREF", "N/A", "0"}
@@ -65,6 +67,8 @@ def _statements(data: bytes) -> Iterator[Statement]:
         name = _local(element)
         if event == "start":
             path.append(name)
+            if len(path) > _DEEPEST:
+                raise ParseError("nested too deeply")
             continue
         path.pop()
         if path[-2:] != ["BkToCstmrStmt", "Stmt"]:
