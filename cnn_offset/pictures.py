@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from enum import StrEnum
+from threading import Lock
 from typing import Final
 
 from PIL import ExifTags, Image, ImageCms, ImageOps
@@ -29,6 +30,10 @@ _FORMATS: Final = ("JPEG", "PNG", "WEBP")
 _SRGB: Final = ImageCms.createProfile("sRGB")
 _TURNED: Final = {5, 6, 7, 8}
 """Orientations of EXIF that exchange width and height."""
+_REDUCED: Final = {"L", "LA", "RGB", "RGBA", "CMYK"}
+"""Kinds of colours of which a mean can be made."""
+_one_at_a_time = Lock()
+"""The largest picture takes some 400 MB for a moment: in each process once."""
 _DAMAGED: Final = N_(
     "The picture is damaged or was not sent completely. Please save it again and send it once more."
 )
@@ -190,13 +195,17 @@ def _box(width: int, height: int, keep: Keep) -> tuple[int, int, int, int]:
 def _clean(image: Image.Image, enough: int) -> Image.Image:
     """Return what is to be seen in a fresh image: upright, sRGB, nothing behind it.
 
-    A JPEG is decoded no finer than needed for both sides to have ``enough`` pixels.
+    It is made no finer than needed for both sides to have ``enough`` pixels; a JPEG is
+    not even decoded finer.
     """
     try:
         image.draft(None, (enough, enough))
-        image.load()
-        profile = image.info.get("icc_profile")
-        seen = _in_srgb(ImageOps.exif_transpose(image), profile)
+        with _one_at_a_time:
+            image.load()
+            times = min(image.size) // enough
+            if times > 1 and image.mode in _REDUCED:
+                image = image.reduce(times)
+            seen = _in_srgb(ImageOps.exif_transpose(image), image.info.get("icc_profile"))
     except Exception as error:
         raise PictureError(_DAMAGED) from error
     fresh = Image.new("RGB", seen.size, "white")

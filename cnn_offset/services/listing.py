@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from cnn_offset.domain.status import ListingStatus
@@ -45,10 +45,10 @@ class StaleError(ServiceError):
 
 def may_write(provider_id: int) -> ColumnElement[bool]:
     """Say of an activity that it is mapped to an account of the provider."""
-    return exists().where(
-        AccountActivity.activity_id == Activity.id,
-        AccountActivity.account_id == RegistryAccount.id,
-        RegistryAccount.provider_id == provider_id,
+    return Activity.id.in_(
+        select(AccountActivity.activity_id)
+        .join(AccountActivity.account)
+        .where(RegistryAccount.provider_id == provider_id)
     )
 
 

@@ -88,11 +88,12 @@ def test_good_pictures_in_all_widths_they_are_large_enough_for(
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P", "1", "I;16", "RGBA", "LA"])
-def test_every_kind_of_colours(mode: str) -> None:
+@pytest.mark.parametrize("size", [(800, 600), (3400, 2550)])
+def test_every_kind_of_colours(mode: str, size: tuple[int, int]) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
-    source = Image.new("L", (800, 600), 200)
+    source = Image.new("L", size, 200)
     if mode == "I;16":
-        source = Image.new("I;16", (800, 600), 200 * 256)
+        source = Image.new("I;16", size, 200 * 256)
     elif mode in {"RGBA", "LA"}:
         source = source.convert(mode)
         source.putalpha(0)

@@ -365,11 +365,13 @@ def listing_picture_change(listing_id: int, picture_id: int) -> ResponseReturnVa
 @staff_may(Duty.LISTINGS)
 def listing_submit(listing_id: int) -> ResponseReturnValue:
     """Hand a version in for review."""
-    return _done(
+    back = _done(
         lambda session: listing.submit(session, _ours(), listing_id, **_who()),
         gettext("Handed in. We mail you when it is reviewed; the public sees it from then on."),
         url_for("provider.listing_version", listing_id=listing_id),
     )
+    _forget(listing_id)
+    return back
 
 
 @bp.post(f"{_VERSION}/take-back")
