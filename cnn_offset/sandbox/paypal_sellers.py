@@ -55,10 +55,10 @@ def refer() -> ResponseReturnValue:
 def find_seller(partner: str) -> ResponseReturnValue:
     """Name the merchant who agreed under a tracking id."""
     tracking_id = request.args.get("tracking_id", "")
-    for seller in reversed(current_state().all("paypal/seller")):
-        if partner == PARTNER and seller["tracking_id"] == tracking_id:
-            return jsonify(merchant_id=seller["merchant_id"], tracking_id=tracking_id)
-    raise Refusal(404, "INVALID_RESOURCE_ID")
+    merchant_id = _tracked(tracking_id) if partner == PARTNER else ""
+    if not merchant_id:
+        raise Refusal(404, "INVALID_RESOURCE_ID")
+    return jsonify(merchant_id=merchant_id, tracking_id=tracking_id)
 
 
 @api.get("/v1/customer/partners/<partner>/merchant-integrations/<merchant_id>")
@@ -86,7 +86,7 @@ def show_page(name: str) -> str:
         "processors/connect.html",
         title="PayPal",
         choices=AGREE,
-        field=("merchant_id", "Merchant ID (empty: a new account)", 13),
+        field=("merchant_id", "Merchant ID (empty: your own, or a new one)", 13),
     )
 
 
@@ -98,7 +98,9 @@ def agree(name: str) -> ResponseReturnValue:
         abort(400)
     if choice in {"refuse", "later"}:
         return redirect(back_to(referral["back"], permissionsGranted="false"), 303)
-    merchant_id = request.form.get("merchant_id", "").strip() or new_name()[:13]
+    typed = request.form.get("merchant_id", "").strip()
+    # Whoever comes back with the same tracking id has an account by now.
+    merchant_id = typed or _tracked(referral["tracking_id"]) or new_name()[:13]
     if not MERCHANT.fullmatch(merchant_id):
         abort(400)
     seller = {
@@ -154,6 +156,16 @@ def act(merchant_id: str) -> ResponseReturnValue:
     if choice == "revoke":
         ring_paypal("MERCHANT.PARTNER-CONSENT.REVOKED", _resource(seller))
     return redirect(url_for(".show_seller", merchant_id=merchant_id), 303)
+
+
+def _tracked(tracking_id: str) -> str:
+    """Return the merchant who agreed last under a tracking id."""
+    found = [
+        each["merchant_id"]
+        for each in current_state().all("paypal/seller")
+        if each["tracking_id"] == tracking_id
+    ]
+    return str(found[-1]) if found else ""
 
 
 def _referral(name: str) -> Document:
