@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.status import OrderStatus, PayoutStatus
 from cnn_offset.domain.text import N_
@@ -102,6 +102,7 @@ def waiting(session: Session, methods: Iterable[str], *, limit: int = 100) -> li
         .where(
             PayoutMethod.method_id.in_(list(methods)), PayoutMethod.status == PayoutStatus.STARTED
         )
+        .options(joinedload(PayoutMethod.provider))
         .order_by(PayoutMethod.id)
         .limit(limit)
     )
