@@ -391,6 +391,8 @@ def _lock(session: Session, application: Application) -> None:
         with_for_update={"of": Application},
         populate_existing=True,
     )
+    # What another has just said or handed in counts too.
+    session.expire(application, ["notes", "proofs"])
 
 
 def _must_be_open(application: Application) -> None:

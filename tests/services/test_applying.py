@@ -212,6 +212,28 @@ def test_questions_and_answers_are_kept(here: Flask, clock: Clock) -> None:
     assert "/fr/apply/application" in made.as_string()
 
 
+def test_a_double_answer_is_one(here: Flask, clock: Clock) -> None:
+    number = submit(clock, person())
+    more = Stored("proofs/b.jpg", "letter.jpg", "image/jpeg", 9, "b" * 64)
+
+    def answer() -> None:
+        with unit_of_work() as session:
+            applying.answer(
+                session,
+                applying.find(session, number),
+                "Page 3.",
+                [more],
+                operators=OPERATORS,
+                now=clock(),
+            )
+
+    assert at_once(here, *[answer] * 4) == [None] * 4
+    found = application(number)
+    assert len(found.notes) == 1
+    assert len(found.proofs) == 2
+    assert len(mails("application_answered")) == 1
+
+
 def test_approving_makes_a_provider_with_its_account(here: Flask, clock: Clock) -> None:
     known = make_activity(ref="90041").id
     make_activity(ref="90042")

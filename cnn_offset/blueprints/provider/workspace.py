@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from cnn_offset.domain.text import N_
 from cnn_offset.guards import guarded, provider_staff
@@ -52,4 +52,4 @@ def _ways() -> dict[str, Any]:
         (title, [by_endpoint[endpoint] for endpoint, _ in entries if endpoint in by_endpoint])
         for title, entries in WAYS
     ]
-    return {"workspace_ways": groups, "known_pages": current_app.view_functions}
+    return {"workspace_ways": groups}
