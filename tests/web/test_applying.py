@@ -27,7 +27,8 @@ from cnn_offset.proofs import LARGEST, read_document
 from cnn_offset.services import ServiceError
 from cnn_offset.services.applying import PENDING_ACCOUNT
 from tests.factories import make_activity, make_provider
-from tests.web.people import add_person, log_in, post, token
+from tests.web.people import PASSWORD, add_person, log_in, post, token
+from tests.web.test_account import newest_link
 
 ADA = "ada@example.org"
 OPERATOR = "op@example.org"
@@ -94,6 +95,23 @@ def test_everybody_reads_who_may_apply(client: FlaskClient, lang: str) -> None:
 def test_strangers_log_in_first_and_come_back(client: FlaskClient) -> None:
     answer = client.get("/en/apply/form")
     assert answer.headers["Location"] == "/en/account/login?next=/en/apply/form"
+
+
+def test_registering_leads_back_to_applying(app: Flask, client: FlaskClient) -> None:
+    wanted = "/es/apply/form"
+    assert f"register?next={wanted}" in client.get("/es/apply").text
+    assert f"register?next={wanted}" in client.get(f"/es/account/login?next={wanted}").text
+    asked = post(client, f"/es/account/register?next={wanted}", email=ADA, password=PASSWORD)
+    assert asked.headers["Location"] == f"/es/account/login?next={wanted}"
+    confirmed = post(client, newest_link(app), password=PASSWORD)
+    assert confirmed.headers["Location"] == wanted
+    assert client.get(wanted).status_code == 200
+
+
+def test_registering_leads_nowhere_else(app: Flask, client: FlaskClient) -> None:
+    post(client, "/en/account/register?next=//evil.example", email=ADA, password=PASSWORD)
+    confirmed = post(client, newest_link(app), password=PASSWORD)
+    assert confirmed.headers["Location"] == "/en/account"
 
 
 @pytest.mark.parametrize("lang", ["en", "fr", "es"])

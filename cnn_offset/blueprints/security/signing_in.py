@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from flask import flash, redirect, render_template, request, url_for
+from flask import session as browser
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user, hash_password
@@ -93,7 +94,9 @@ def register() -> ResponseReturnValue:
         ),
         "success",
     )
-    return redirect(url_for("security.login"))
+    # Whoever follows the link in this browser goes on where an account was asked for.
+    browser["wanted"] = own_path(request.args.get("next"))
+    return redirect(url_for("security.login", next=browser["wanted"] or None))
 
 
 @bp.route("/account/confirm/<token>", methods=["GET", "POST"])
@@ -118,6 +121,6 @@ def confirm(token: str) -> ResponseReturnValue:
         return render_template("security/confirm.html", errors=errors), 422
     with unit_of_work() as session:
         joining.confirm(session, user, now=platform().clock())
-    response = enter(user)
+    response = enter(user, own_path(browser.get("wanted")))
     flash(gettext("Your address is confirmed."), "success")
     return response
