@@ -139,8 +139,10 @@ def test_given_back_with_a_reason(app: Flask, desk: Desk, operator: FlaskClient)
         assert "<river>" not in page.text
     assert "Please say." in text_of(operator.get(review_of(version)))
     assert desk.begin() == version
+    assert "Hand in for review" not in text_of(desk.staff.get(version))
     assert desk.save(version, text="With river").status_code == 302
     assert desk.row(version).status == "draft"
+    assert "Hand in for review" in text_of(desk.staff.get(version))
 
 
 def test_what_was_changed_meanwhile_is_looked_at_again(
