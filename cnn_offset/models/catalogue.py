@@ -90,6 +90,17 @@ class Block(Model):
             "activity_id",
             "id",
         ),
+        # Those of them that cannot be offered, in the same order.
+        Index(
+            "ix_block_stuck",
+            "provider_id",
+            "registry_id",
+            "account_ref",
+            "activity_id",
+            "id",
+            sqlite_where=text("eligible IS 0"),
+            postgresql_where=text("eligible IS false"),
+        ),
         CheckConstraint("monitoring_end >= monitoring_start", name="monitoring"),
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select, tuple_
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import func, select, tuple_, union_all
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from cnn_offset.domain.status import OfferStatus
 from cnn_offset.models import (
@@ -112,7 +112,7 @@ def holdings(
     if activity_id is not None:
         wanted = wanted.where(Block.activity_id == activity_id)
     if show == "obstacle":
-        wanted = wanted.where(~Block.eligible, Block.held > 0)
+        wanted = wanted.where(Block.eligible.is_(False), Block.held > 0)
     if show == "free":
         promised = (
             select(func.coalesce(func.sum(stock.PROMISE), 0))
@@ -126,8 +126,9 @@ def holdings(
         last = session.execute(place).one_or_none()
         if last is not None:
             wanted = wanted.where(tuple_(*_PLACE) > tuple_(*last))
+    # Not joined: a planner that expects few rows would join and sort them all first.
     blocks = session.scalars(
-        wanted.options(joinedload(Block.activity)).order_by(*_PLACE).limit(limit)
+        wanted.options(selectinload(Block.activity)).order_by(*_PLACE).limit(limit)
     ).all()
     return with_promises(session, blocks)
 
@@ -191,15 +192,28 @@ def offers(
     if status is not None:
         wanted = wanted.where(Offer.status == status)
     if activity_ids is not None:
-        among: ColumnElement[bool] = Block.activity_id.in_(activity_ids)
-        blocks = select(Block.id).where(
-            Block.provider_id == provider_id, among | (Block.block_ref == block_ref)
+        of_projects = select(Block.id).where(
+            Block.provider_id == provider_id, Block.activity_id.in_(activity_ids)
         )
-        wanted = wanted.where(Offer.block_id.in_(blocks))
+        # By way of its accounts: that is how blocks are indexed.
+        of_name = (
+            select(Block.id)
+            .join(
+                RegistryAccount,
+                (RegistryAccount.registry_id == Block.registry_id)
+                & (RegistryAccount.account_ref == Block.account_ref),
+            )
+            .where(
+                RegistryAccount.provider_id == provider_id,
+                Block.provider_id == provider_id,
+                Block.block_ref == block_ref,
+            )
+        )
+        wanted = wanted.where(Offer.block_id.in_(union_all(of_projects, of_name)))
     if before is not None:
         wanted = wanted.where(Offer.id < before)
     return session.scalars(
-        wanted.options(joinedload(Offer.block).joinedload(Block.activity))
+        wanted.options(selectinload(Offer.block).selectinload(Block.activity))
         .order_by(Offer.id.desc())
         .limit(limit)
     ).all()

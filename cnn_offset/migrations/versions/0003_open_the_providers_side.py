@@ -603,6 +603,13 @@ def upgrade() -> None:
         "block",
         ["provider_id", "registry_id", "account_ref", "activity_id", "id"],
     )
+    op.create_index(
+        "ix_block_stuck",
+        "block",
+        ["provider_id", "registry_id", "account_ref", "activity_id", "id"],
+        sqlite_where=sa.text("eligible IS 0"),
+        postgresql_where=sa.text("eligible IS false"),
+    )
     in_flight = sa.text("status IN ('submitted', 'unknown', 'mismatched')")
     op.create_index(
         "ix_cancellation_in_flight",
@@ -812,6 +819,7 @@ def downgrade() -> None:
     for name in ("version", "customer", "private_token", "ends_at"):
         op.drop_column("offer", name)
     op.drop_index("ix_cancellation_in_flight", "cancellation")
+    op.drop_index("ix_block_stuck", "block")
     op.drop_index("ix_block_provider_order", "block")
     op.drop_column("block", "reported")
     op.drop_column("block", "obstacle")
