@@ -80,6 +80,8 @@ def _like(search: str) -> ColumnElement[bool]:
         minor = Money.parse(search.strip(), "USD").minor
     except InexactAmountError:
         return or_(*said)
+    if minor >= 2**63:  # no amount that a column can hold
+        return or_(*said)
     return or_(*said, BankEntry.amount_minor.in_([minor, -minor]))
 
 
