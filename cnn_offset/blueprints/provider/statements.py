@@ -141,7 +141,7 @@ def _take(
     return redirect(url_for("provider.statement", statement_id=statement_id))
 
 
-@bp.get("/provider/statements/<int:statement_id>")
+@bp.get(f"/provider/statements/<int(max={2**63 - 1}):statement_id>")
 def statement(statement_id: int) -> ResponseReturnValue:
     """Show what came of a statement."""
     found = taking.find_statement(db.session(), current_user.provider_id, statement_id)
