@@ -138,7 +138,6 @@ def type_entry(
         raise ServiceError(N_("Please enter the amount that arrived."))
     if received_on > now.date() + timedelta(days=1):
         raise ServiceError(N_("The value date lies in the future."))
-    # In this order: a statement that is taken holds the entries and refers to orders.
     lock_entries(session, order.provider_id)
     order = lock_order(session, order.id)
     payment = matching.payment_of(session, order.provider_id, order.id)
@@ -169,8 +168,20 @@ def type_entry(
 
 
 def lock_entries(session: Session, provider_id: int) -> None:
-    """Let nobody else add entries of a provider until the commit; orders may still come."""
-    session.get_one(Provider, provider_id, with_for_update={"key_share": True})
+    """Let nobody else add or decide entries of a provider until the commit.
+
+    Always before the lock of an order, since entries refer to orders. Orders may still come.
+    """
+    session.flush()
+    session.get_one(
+        Provider, provider_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+
+
+def _decide_on(session: Session, entry: BankEntry) -> None:
+    """Read an entry as it is now, and let nobody else decide on it until the commit."""
+    lock_entries(session, entry.provider_id)
+    session.refresh(entry)
 
 
 def record(
@@ -181,6 +192,7 @@ def record(
     second_from: int,
     now: datetime,
     expects: Outcome | None = None,
+    expects_order: int | None = None,
 ) -> BankEntryStatus:
     """Say that an entry is for the order it names, or agree with whoever said so first.
 
@@ -191,6 +203,7 @@ def record(
         second_from: from which total a second person must agree; 0 for never.
         now: the moment.
         expects: what the person was shown would follow.
+        expects_order: for which order, by its id.
 
     Returns where the entry stands then: recorded, or waiting for a second person.
 
@@ -199,12 +212,14 @@ def record(
         ServiceError: it names no order, was decided already, or needs another person.
 
     """
-    if entry.order_id is None:
-        raise ServiceError(N_("Please choose the order first that this money is for."))
-    lock_order(session, entry.order_id)
-    session.refresh(entry)
+    _decide_on(session, entry)
     if entry.status not in OPEN:
         raise ServiceError(DECIDED)
+    if entry.order_id is None:
+        raise ServiceError(N_("Please choose the order first that this money is for."))
+    if expects_order not in (None, entry.order_id):
+        raise ChangedError
+    lock_order(session, entry.order_id)
     follows = prospect(session, entry, second_from=second_from)
     if follows is None:
         raise ServiceError(N_("This order waits for no bank transfer. Please choose another."))
@@ -257,7 +272,7 @@ def send_back(session: Session, entry: BankEntry, *, actor: str, now: datetime) 
         ServiceError: it no longer waits for a second person.
 
     """
-    session.refresh(entry, with_for_update={"of": BankEntry})
+    _decide_on(session, entry)
     if entry.status is not S.SECONDED:
         raise ServiceError(DECIDED)
     if move(session, entry, S.WAITING, actor=actor, why="sent back", now=now):
@@ -273,7 +288,7 @@ def choose_order(
         ServiceError: the provider has no such order by bank transfer, or it is decided.
 
     """
-    session.refresh(entry, with_for_update={"of": BankEntry})
+    _decide_on(session, entry)
     if entry.status is not S.WAITING:
         raise ServiceError(DECIDED)
     payment = _payment(session, entry, code)
@@ -308,7 +323,7 @@ def split(
             none of the provider's, or the entry is decided.
 
     """
-    session.refresh(entry, with_for_update={"of": BankEntry})
+    _decide_on(session, entry)
     if entry.status is not S.WAITING or entry.amount_minor < 0:
         raise ServiceError(DECIDED)
     if not 2 <= len(parts) <= MOST_PARTS:
@@ -376,7 +391,7 @@ def dismiss(session: Session, entry: BankEntry, reason: str, *, actor: str, now:
     """
     if not reason:
         raise ServiceError(N_("Please say why, for whoever reads this later."))
-    session.refresh(entry, with_for_update={"of": BankEntry})
+    _decide_on(session, entry)
     if entry.status not in OPEN or not move(
         session, entry, S.DISMISSED, actor=actor, why=reason, now=now
     ):
@@ -386,7 +401,7 @@ def dismiss(session: Session, entry: BankEntry, reason: str, *, actor: str, now:
 
 def undo_dismissal(session: Session, entry: BankEntry, *, actor: str, now: datetime) -> None:
     """Have an entry wait again that was dismissed. Safe to repeat."""
-    session.refresh(entry, with_for_update={"of": BankEntry})
+    _decide_on(session, entry)
     if entry.status is not S.DISMISSED:
         return
     if move(session, entry, S.WAITING, actor=actor, why="looked at again", now=now):

@@ -592,6 +592,17 @@ def test_what_was_shown_no_longer_holds(shop: Shop) -> None:
     assert len(entries()) == 2
 
 
+def test_another_order_was_chosen_meanwhile(shop: Shop) -> None:
+    """Both orders would be paid; but the person was shown the other one."""
+    shown, chosen = bank_order(shop), bank_order(shop)
+    take(shop, camt053([line(shown)]))
+    decide(shop, banking.choose_order, one().id, code(chosen))
+    with pytest.raises(banking.ChangedError):
+        record(shop, one().id, expects=Outcome.PAYS, expects_order=shown)
+    record(shop, one().id, expects=Outcome.PAYS, expects_order=chosen)
+    assert shop.status(chosen) is OrderStatus.PAID
+
+
 def test_searching(shop: Shop) -> None:
     order_id = bank_order(shop)
     take(

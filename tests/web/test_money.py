@@ -73,17 +73,26 @@ def test_two_people_at_their_browsers(large: tuple[Flask, Sale]) -> None:
     page = ann.get(path)
     assert BEN in page.text
     assert "I agree" not in page.text
-    again = post(ann, f"{path}/decide", act="record", seen="pays")
+    again = post(ann, f"{path}/decide", act="record", seen="pays", order=sale.order_id)
     assert again.status_code == 422
     assert "You proposed this yourself" in again.text
-    assert post(sam, f"{path}/decide", act="record", seen="pays").status_code == 403
+    assert (
+        post(sam, f"{path}/decide", act="record", seen="pays", order=sale.order_id).status_code
+        == 403
+    )
 
     assert sale.code in ben.get("/en/provider/money?show=seconded").text
     assert "I agree" in ben.get(path).text
     assert post(ben, f"{path}/decide", act="send_back").status_code == 302
     assert entries(app)[0].status is BankEntryStatus.WAITING
-    assert post(ben, f"{path}/decide", act="record", seen="pays").status_code == 302
-    assert post(ann, f"{path}/decide", act="record", seen="pays").status_code == 302
+    assert (
+        post(ben, f"{path}/decide", act="record", seen="pays", order=sale.order_id).status_code
+        == 302
+    )
+    assert (
+        post(ann, f"{path}/decide", act="record", seen="pays", order=sale.order_id).status_code
+        == 302
+    )
     assert status(app, sale) is OrderStatus.PAID
     with app.app_context():
         assert len(list(db.session.scalars(select(Cancellation)))) == 1
@@ -100,7 +109,12 @@ def test_nobody_is_left_to_agree(large: tuple[Flask, Sale]) -> None:
         ben.staff_role = StaffRole.SALES
     path = f"/en/provider/money/{entries(app)[0].id}"
     assert "Nobody else of your staff may do this" in ann.get(path).text
-    assert post(log_in(app, BEN), f"{path}/decide", act="record", seen="pays").status_code == 403
+    assert (
+        post(
+            log_in(app, BEN), f"{path}/decide", act="record", seen="pays", order=sale.order_id
+        ).status_code
+        == 403
+    )
     assert post(ann, f"{path}/decide", act="send_back").status_code == 302
     assert post(ann, f"{path}/decide", act="dismiss", reason="in error").status_code == 302
     assert status(app, sale) is OrderStatus.PLACED
@@ -115,11 +129,14 @@ def test_what_follows_has_changed(large: tuple[Flask, Sale], clock: Clock) -> No
         jobs.do("order", sale.order_id)
     assert status(app, sale) is OrderStatus.LAPSED
     ben, path = log_in(app, BEN), f"/en/provider/money/{entries(app)[0].id}"
-    answer = post(ben, f"{path}/decide", act="record", seen="pays")
+    answer = post(ben, f"{path}/decide", act="record", seen="pays", order=sale.order_id)
     assert answer.status_code == 422
     assert "changed meanwhile" in answer.text
     assert "had ended unpaid" in answer.text
-    assert post(ben, f"{path}/decide", act="record", seen="pays_late").status_code == 302
+    assert (
+        post(ben, f"{path}/decide", act="record", seen="pays_late", order=sale.order_id).status_code
+        == 302
+    )
     assert status(app, sale) is OrderStatus.PAID
 
 

@@ -85,9 +85,12 @@ def test_upload_decide_paid(app: Flask, sale: Sale, staff: FlaskClient) -> None:
     shown = staff.get(path)
     assert "is paid exactly" in shown.text
     assert 'name="seen" value="pays"' in shown.text
-    assert post(staff, f"{path}/decide", act="record", seen="pays").status_code == 302
+    assert (
+        post(staff, f"{path}/decide", act="record", seen="pays", order=sale.order_id).status_code
+        == 302
+    )
     assert order(app, sale).status is OrderStatus.PAID
-    again = post(staff, f"{path}/decide", act="record", seen="pays")
+    again = post(staff, f"{path}/decide", act="record", seen="pays", order=sale.order_id)
     assert again.status_code == 422
     assert "decided this already" in again.text
 
@@ -244,7 +247,10 @@ def test_sales_may_look_and_not_decide(app: Flask, sale: Sale, staff: FlaskClien
     page = sales.get(path)
     assert page.status_code == 200
     assert "<button" not in page.text.split("<h1")[1].split("</main>")[0]
-    assert post(sales, f"{path}/decide", act="record", seen="pays").status_code == 403
+    assert (
+        post(sales, f"{path}/decide", act="record", seen="pays", order=sale.order_id).status_code
+        == 403
+    )
     assert upload(sales, camt053([line(sale, ref="T-9")])).status_code == 403
     assert post(sales, f"{PATH}/confirming", confirms_alone="yes").status_code == 403
     assert order(app, sale).status is OrderStatus.PLACED

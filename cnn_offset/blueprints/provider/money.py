@@ -223,7 +223,7 @@ def _entry(entry_id: int) -> BankEntry:
     return bank_entries.find_entry(db.session(), current_user.provider_id, entry_id)
 
 
-@bp.get("/provider/money/<int:entry_id>")
+@bp.get(f"/provider/money/<int(max={2**63 - 1}):entry_id>")
 def money_entry(entry_id: int) -> ResponseReturnValue:
     """Show one entry, what can be decided of it, and what each decision would do."""
     return _entry_page(_entry(entry_id))
@@ -261,7 +261,7 @@ def _entry_page(entry: BankEntry, errors: dict[str, str] | None = None) -> Respo
     return (page, 422) if errors else page
 
 
-@bp.post("/provider/money/<int:entry_id>/decide")
+@bp.post(f"/provider/money/<int(max={2**63 - 1}):entry_id>/decide")
 @staff_may(Duty.MONEY)
 def money_decide(entry_id: int) -> ResponseReturnValue:
     """Decide on an entry: record, agree, send back, choose its order, divide, set aside."""
@@ -279,6 +279,7 @@ def money_decide(entry_id: int) -> ResponseReturnValue:
                     actor=actor,
                     second_from=_second_from(),
                     expects=seen,
+                    expects_order=request.form.get("order", type=row_id) or abort(400),
                     now=now,
                 )
             elif act == "send_back":
