@@ -1,5 +1,5 @@
 """The workspace of a provider with 10,000 blocks, 2,000 offers and 50,000 orders against one
-with a hundredth of that: every page, by the clock of the processor, and by its queries.
+with about a hundredth of that: every page, by the clock of the processor, and by its queries.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Size:
     orders: int
 
 
-SMALL, LARGE = Size(100, 20, 500), Size(10_000, 2_000, 50_000)
+SMALL, LARGE = Size(100, 50, 500), Size(10_000, 2_000, 50_000)
 
 
 def run(folder: Path) -> None:
