@@ -35,6 +35,7 @@ from cnn_offset.models import (
     Order,
     Payment,
     PayoutMethod,
+    Provider,
     RegistryAccount,
     WebhookDelivery,
 )
@@ -336,6 +337,7 @@ def _failing(session: Session) -> Iterator[Item]:
         BankStatement,
         RegistryAccount,
         Offer,
+        Provider,
     )
     for kind in kinds:
         rows = select(kind).where(kind.attempts >= MANY_ATTEMPTS, kind.due_at.is_not(None))
