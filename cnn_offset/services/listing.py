@@ -97,7 +97,7 @@ def page(session: Session, provider_id: int, slug: str) -> Page:
         NotFoundError: there is none, or it is not mapped to the provider.
 
     """
-    activity = _activity(session, provider_id, Activity.slug == slug)
+    activity = _activity(session, provider_id, slug)
     open_ = session.scalar(
         select(Listing)
         .where(
@@ -110,13 +110,12 @@ def page(session: Session, provider_id: int, slug: str) -> Page:
     return Page(activity, open_, public_listing(session, activity.id))
 
 
-def _activity(
-    session: Session, provider_id: int, which: ColumnElement[bool], *, lock: bool = False
-) -> Activity:
-    found = select(Activity).where(which, may_write(provider_id))
+def _activity(session: Session, provider_id: int, slug: str, *, lock: bool = False) -> Activity:
+    # PostgreSQL cannot even be asked for a NUL.
+    found = select(Activity).where(Activity.slug == slug.replace("\0", ""), may_write(provider_id))
     activity = session.scalar(found.with_for_update(of=Activity) if lock else found)
     if activity is None:
-        raise NotFoundError("activity")
+        raise NotFoundError(slug)
     return activity
 
 
@@ -193,7 +192,7 @@ def begin(session: Session, provider_id: int, slug: str, *, actor: str, now: dat
 
     """
     # Nobody else begins a version of this activity, or decides on one, until the commit.
-    activity = _activity(session, provider_id, Activity.slug == slug, lock=True)
+    activity = _activity(session, provider_id, slug, lock=True)
     latest = session.scalar(
         select(Listing)
         .where(Listing.activity_id == activity.id, Listing.provider_id == provider_id)

@@ -432,6 +432,8 @@ def test_others_find_nothing(world: World) -> None:
         world.begin(world.other)
     with pytest.raises(NotFoundError):
         listing.page(db.session(), world.other, world.slug)
+    with pytest.raises(NotFoundError):
+        listing.page(db.session(), world.sun, "\0")
     assert [each.activity.slug for each in listing.pages(db.session(), world.sun)] == [world.slug]
     assert [each.activity.slug for each in listing.pages(db.session(), world.other)] != [world.slug]
 
