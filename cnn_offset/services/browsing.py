@@ -243,7 +243,7 @@ def activity_by_slug(session: Session, slug: str) -> Activity:
         NotFoundError: there is none.
 
     """
-    found = session.scalar(select(Activity).where(Activity.slug == slug))
+    found = session.scalar(select(Activity).where(Activity.slug == slug.replace("\0", "")))
     if found is None:
         raise NotFoundError(slug)
     return found

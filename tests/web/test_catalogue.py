@@ -382,8 +382,9 @@ def test_activity_page_without_offers(app: Flask, lang: str) -> None:
     assert "no-picture.svg" in answer.text
 
 
-def test_unknown_project(client: FlaskClient) -> None:
-    assert client.get("/en/projects/nowhere").status_code == 404
+def test_unknown_project(any_app: Flask) -> None:
+    for slug in ("nowhere", "%00"):
+        assert any_app.test_client().get(f"/en/projects/{slug}").status_code == 404
 
 
 def test_pictures_are_images_and_nothing_else_of_the_store(app: Flask) -> None:
