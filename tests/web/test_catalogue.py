@@ -8,7 +8,6 @@ from html import unescape
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from cnn_offset.blueprints.catalogue import address
