@@ -116,8 +116,8 @@ def _known(session: Session, provider_id: int) -> dict[str, bool]:
                 Offer.provider_id == provider_id, Offer.status == OfferStatus.OPEN
             )
         ),
-        # A page that was public before its provider had a workspace.
-        "public": exists(mapped.join(AccountActivity.activity).where(Activity.picture != "")),
+        # A page of units it holds that was public before it had a workspace.
+        "public": exists(block.join(Block.activity).where(Activity.picture != "")),
     }
     row = session.execute(select(*asked.values())).one()
     return {name: bool(value) for name, value in zip(asked, row, strict=True)}

@@ -177,6 +177,15 @@ def test_the_project_page(
     assert points(provider)["page"].who is who
 
 
+def test_a_page_that_was_public_before_counts_for_its_own_units(provider: Provider) -> None:
+    public = make_activity(picture="pictures/a.svg")
+    make_block(public)
+    make_block(provider=provider)
+    assert not points(provider)["page"].done
+    make_block(public, provider)
+    assert points(provider)["page"].done
+
+
 def _listing(provider: Provider, clock: Clock, status: ListingStatus) -> None:
     db.session.add(
         Listing(
