@@ -85,12 +85,14 @@ def reports() -> ResponseReturnValue:
     found = reporting.report(db.session(), current_user.provider_id, period)
     months = found.units_by_month
     most = max((units for _, units in months), default=0)
+    offered = [(each.code, files.period_title(each)) for each in _offered()]
     page = render_template(
         "provider/reports.html",
         report=found,
         period=period,
         title=files.period_title(period),
-        offered=[(each.code, files.period_title(each)) for each in _offered()],
+        offered=offered,
+        named=any(code == period.code for code, _ in offered),
         errors=errors,
         is_over=period.until <= platform().clock(),
         bars=[(month, units, units * HIGH // (most or 1)) for month, units in months],
