@@ -144,7 +144,7 @@ def finding_for(payment: Payment, amount: Money) -> Finding:
         return Finding.OTHER_CURRENCY
     fact = fact_for(payment, amount, "\0", date(2000, 1, 1))
     outcome, verdict = settling.foresee(payment, fact)
-    if outcome is Outcome.SURPLUS:
+    if outcome is Outcome.SURPLUS or payment.order.paid_at is not None:
         return Finding.PAID_ALREADY
     if outcome is Outcome.PAYS:
         return Finding.EXACT

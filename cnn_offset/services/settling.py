@@ -96,6 +96,9 @@ def foresee(payment: Payment, fact: Fact) -> tuple[Outcome, Verdict]:
     if fact.kind is FactKind.REFUND:
         return Outcome.BACK, verdict
     ended = (OrderStatus.REFUND_DUE, OrderStatus.REFUNDED)
+    if order.status is OrderStatus.PAID and payment.paid_order:
+        # Before the registry was told everything, a person looks at what is odd.
+        return Outcome.REVIEW, verdict
     if order.paid_at is not None or order.status in ended:
         return Outcome.SURPLUS, verdict
     if verdict is Verdict.EXACT:
@@ -136,8 +139,6 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
     elif (
         order.status is OrderStatus.PAID
         and payment.paid_order
-        # Too much is to be sent back; it is no reason to stop what it paid for.
-        and verdict is not Verdict.OVER
         and move(
             session,
             order,

@@ -163,7 +163,7 @@ def test_the_same_reference_leads_to_what_is_known(app: Flask, clock: Clock) -> 
         ("", "25.01", "More than order"),
         ("EUR", "25.00", "in another currency"),
         ("lapse", "25.00", "had ended unpaid"),
-        ("pay", "25.00", "was paid before"),
+        ("pay", "25.00", "More than order"),
         ("fulfil", "1.00", "was paid before"),
     ],
 )
