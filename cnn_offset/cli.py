@@ -271,9 +271,7 @@ def users_reset_factor(email: str) -> None:
         user = joining.find_user(session, email)
         if user is None:
             raise click.ClickException(f"no account {email}")
-        factors.turn_off(
-            session, user, locale=user.locale, now=platform().clock(), actor=_person()
-        )
+        factors.turn_off(session, user, locale=user.locale, now=platform().clock(), actor=_person())
     click.echo(f"{email} can log in with the password alone, and set up a new second factor.")
 
 

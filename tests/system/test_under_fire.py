@@ -216,7 +216,8 @@ def place_one(offer_id: int, n: int) -> None:
             amount=Money(order.total_minor, "USD"),
             bank_ref=f"B{n}",
             received_on=date.today(),
-            actor="test", second_from=0,
+            actor="test",
+            second_from=0,
             now=here.clock(),
         )
 
