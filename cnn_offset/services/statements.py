@@ -40,7 +40,6 @@ from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import Begin, NotFoundError, ServiceError, banking, matching
 from cnn_offset.services.bank_entries import money_staff
 from cnn_offset.services.mailing import queue_message
-from cnn_offset.services.moves import note
 from cnn_offset.services.settling import Outcome
 
 BATCH: Final = 500
@@ -376,18 +375,3 @@ def entries_of(session: Session, statement: BankStatement, *, limit: int) -> Seq
         .order_by(BankEntry.id)
         .limit(limit)
     ).all()
-
-
-def let_confirm(
-    session: Session, payout: PayoutMethod, allowed: bool, *, actor: str, now: datetime
-) -> None:
-    """Let exact entries of statements be recorded with nobody's help, or no longer.
-
-    Large orders need a second person all the same.
-    """
-    if payout.confirms_alone is allowed:
-        return
-    payout.confirms_alone = allowed
-    session.flush()
-    new = "confirms alone" if allowed else "waits for people"
-    note(session, payout, old="", new=new, actor=actor, why="statements", now=now)

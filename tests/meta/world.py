@@ -195,7 +195,6 @@ def make_world(app: Flask, clock: Clock) -> World:
                 "account_id": str(mapped.account_id),
                 "ref": offer.block.activity.ref,
             },
-            "provider.confirming": {"confirms_alone": "yes"},
             "provider.money_decide": {"act": "dismiss"},
             "provider.read_account": {"account": str(mapped.account_id)},
         }

@@ -25,6 +25,7 @@ from tests.web.shopping import text_of
 
 STAFF, SALES, OTHER = "staff@example.org", "sales@example.org", "other@example.org"
 PATH = "/en/provider/statements"
+CONFIRMS = "/en/provider/payouts/bank_transfer/confirms"
 
 
 @pytest.fixture
@@ -96,13 +97,11 @@ def test_upload_decide_paid(app: Flask, sale: Sale, staff: FlaskClient) -> None:
 
 
 def test_exact_payments_let_through(app: Flask, sale: Sale, staff: FlaskClient) -> None:
-    assert post(staff, f"{PATH}/confirming", confirms_alone="perhaps").status_code == 400
-    assert post(staff, f"{PATH}/confirming", confirms_alone="yes").status_code == 302
-    assert "Ask a person each time" in staff.get(PATH).text
+    assert "Every entry waits for a person" in staff.get(PATH).text
+    assert post(staff, CONFIRMS, alone="yes").status_code == 302
+    assert "pays that order at once" in staff.get(PATH).text
     upload(staff, camt053([line(sale)]))
     assert order(app, sale).status is OrderStatus.PAID
-    assert post(staff, f"{PATH}/confirming", confirms_alone="no").status_code == 302
-    assert "Let exact payments through" in staff.get(PATH).text
 
 
 def test_the_same_file_again(app: Flask, sale: Sale, staff: FlaskClient) -> None:
@@ -252,7 +251,7 @@ def test_sales_may_look_and_not_decide(app: Flask, sale: Sale, staff: FlaskClien
         == 403
     )
     assert upload(sales, camt053([line(sale, ref="T-9")])).status_code == 403
-    assert post(sales, f"{PATH}/confirming", confirms_alone="yes").status_code == 403
+    assert post(sales, CONFIRMS, alone="yes").status_code == 403
     assert order(app, sale).status is OrderStatus.PLACED
 
 

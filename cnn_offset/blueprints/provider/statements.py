@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user
@@ -304,25 +304,3 @@ def _sums(lines: Sequence[Any]) -> list[tuple[Any, Any]]:
         else:
             sums[line.amount.currency][1] = went + line.amount
     return [(came, went) for came, went in sums.values()]
-
-
-@bp.post("/provider/statements/confirming")
-@staff_may(Duty.MONEY)
-def confirming() -> ResponseReturnValue:
-    """Let exact entries be recorded with nobody's help, or no longer."""
-    wanted = request.form.get("confirms_alone", "")
-    if wanted not in ("yes", "no"):
-        abort(400)
-    payout_id = _payout().id
-    with unit_of_work() as session:
-        payout = session.get_one(PayoutMethod, payout_id)
-        taking.let_confirm(
-            session, payout, wanted == "yes", actor=current_user.email, now=platform().clock()
-        )
-    flash(
-        gettext("Exact entries are now recorded at once.")
-        if wanted == "yes"
-        else gettext("Every entry now waits for a person."),
-        "success",
-    )
-    return redirect(url_for("provider.statements"))
