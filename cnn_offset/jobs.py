@@ -45,6 +45,7 @@ from cnn_offset.services import (
     ServiceError,
     attesting,
     bank_details,
+    bank_entries,
     cancelling,
     checking_out,
     deliveries,
@@ -126,6 +127,8 @@ def _end(
     here: Platform, order_id: int, new: OrderStatus, *, actor: str, why: str, reason: str = ""
 ) -> datetime | None:
     """End an unpaid order after closing the doors of all its payments."""
+    if bank_entries.money_seen(db.session(), order_id, now=here.clock()):
+        return here.clock() + timedelta(hours=1)
     payments = db.session.scalars(
         select(Payment.id).where(
             Payment.order_id == order_id,

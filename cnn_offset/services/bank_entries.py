@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, or_, select
@@ -15,6 +16,27 @@ from cnn_offset.models import BankEntry, Event, Finding, Order, User
 from cnn_offset.services import NotFoundError
 
 MOST_SHOWN: Final = 20
+DECIDE_WITHIN: Final = timedelta(days=14)
+"""For so long an order is kept whose money was seen, while people decide on it."""
+
+
+def money_seen(session: Session, order_id: int, *, now: datetime) -> bool:
+    """Whether money for an order is at the provider's bank and waits for a decision.
+
+    Such an order neither lapses nor can be withdrawn, or its units could be sold to
+    somebody else meanwhile; not for ever, since nobody may ever decide.
+    """
+    found = session.scalar(
+        select(BankEntry.id)
+        .where(
+            BankEntry.order_id == order_id,
+            BankEntry.amount_minor > 0,
+            BankEntry.status.in_([BankEntryStatus.WAITING, BankEntryStatus.SECONDED]),
+            BankEntry.created_at > now - DECIDE_WITHIN,
+        )
+        .limit(1)
+    )
+    return found is not None
 
 
 def find_entry(session: Session, provider_id: int, entry_id: int) -> BankEntry:

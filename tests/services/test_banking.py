@@ -643,3 +643,18 @@ def test_many_lines(shop: Shop) -> None:
     assert shop.status(order_id) is OrderStatus.PAID
     waits = statements.counts(db.session(), made)
     assert waits[S.WAITING, F.UNKNOWN] == 1500
+
+
+def test_an_order_is_kept_while_people_decide_on_its_money(shop: Shop) -> None:
+    order_id = bank_order(shop)
+    shop.clock.tick(days=89)
+    take(shop, camt053([line(order_id)]))
+    assert not jobs.withdraw_order(jobs.platform(), order_id, actor="purchaser")
+    shop.clock.tick(days=3)
+    shop.work(rounds=3)
+    assert shop.status(order_id) is OrderStatus.PLACED
+    assert shop.offer.held > 0
+    shop.clock.tick(days=14)
+    shop.work(rounds=3)
+    assert shop.status(order_id) is OrderStatus.LAPSED, "nobody has decided for two weeks"
+    assert shop.offer.held == 0
