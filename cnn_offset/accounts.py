@@ -39,6 +39,13 @@ LONGEST: Final = timedelta(hours=12)
 """How long anybody may stay logged in (ASVS V7.3.2)."""
 PASSWORD_LENGTH: Final = range(8, 129)
 LINK_HOURS: Final = {"reset": 1, "confirm": 48}
+HASHING: Mapping[str, str | int] = {
+    "argon2__type": "ID",
+    "argon2__memory_cost": 19_456,
+    "argon2__time_cost": 2,
+    "argon2__parallelism": 1,
+}
+"""OWASP's parameters for argon2id; older hashes are renewed at log-in."""
 
 
 def init_app(app: Flask) -> None:
@@ -50,13 +57,7 @@ def init_app(app: Flask) -> None:
             # Hashed once: a second, keyed hash would tie every password to SECRET_KEY.
             "SECURITY_PASSWORD_SINGLE_HASH": {"argon2"},
             "SECURITY_PASSWORD_SALT": "not used",
-            # OWASP's parameters for argon2id; older hashes are renewed at log-in.
-            "SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS": {
-                "argon2__type": "ID",
-                "argon2__memory_cost": 19_456,
-                "argon2__time_cost": 2,
-                "argon2__parallelism": 1,
-            },
+            "SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS": dict(HASHING),
             # Within links that are signed anyway: half a second of hashing helps nobody.
             "SECURITY_HASHING_SCHEMES": ["hex_sha256"],
             "SECURITY_DEPRECATED_HASHING_SCHEMES": [],

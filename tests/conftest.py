@@ -19,6 +19,7 @@ from flask_migrate import upgrade
 from hypothesis import settings
 from sqlalchemy import create_engine, event, text
 
+from cnn_offset import accounts
 from cnn_offset.app import create_app
 from cnn_offset.extensions import db
 
@@ -48,6 +49,18 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         real(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+HASHING = accounts.HASHING
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cheap_passwords() -> Iterator[None]:
+    """Hash passwords cheaply: thousands of tests log in."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = {"argon2__memory_cost": 64, "argon2__time_cost": 1}
+        patch.setattr(accounts, "HASHING", {**HASHING, **cheap})
+        yield
 
 
 @dataclass
