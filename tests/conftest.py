@@ -22,6 +22,7 @@ from sqlalchemy import create_engine, event, text
 from cnn_offset import accounts
 from cnn_offset.app import create_app
 from cnn_offset.extensions import db
+from cnn_offset.models import Model
 
 CI = os.environ.get("CI") == "true"
 # A busy machine is slow, not wrong; and what fails here must fail there.
@@ -180,22 +181,57 @@ def _with_database(uri: str, name: str) -> str:
     return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
 
 
+@pytest.fixture(scope="session")
+def _clean_postgres() -> list[str]:
+    """Names of databases that no test uses now, empty and at the newest schema."""
+    return []
+
+
 @pytest.fixture
-def new_postgres(postgres_server: str, _postgres_template: str) -> Iterator[Callable[[], str]]:
-    """Make empty PostgreSQL databases at the newest schema; dropped afterwards."""
-    engine, made = _admin(postgres_server), []
+def new_postgres(
+    postgres_server: str, _postgres_template: str, _clean_postgres: list[str]
+) -> Iterator[Callable[[], str]]:
+    """Hand out empty PostgreSQL databases at the newest schema; emptied and kept afterwards.
+
+    To copy the template takes many times as long as to empty what a test has written.
+    """
+    admin, made = _admin(postgres_server), []
 
     def make() -> str:
-        name = f"t{os.urandom(6).hex()}"
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_postgres_template}"))
+        name = _clean_postgres.pop() if _clean_postgres else f"t{os.urandom(6).hex()}"
         made.append(name)
+        with admin.connect() as connection:
+            known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+            if not connection.scalar(known, {"name": name}):
+                connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_postgres_template}"))
         return _with_database(postgres_server, name)
 
     yield make
-    with engine.connect() as connection:
-        for name in made:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    for name in made:
+        with admin.connect() as connection:
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :n"),
+                {"n": name},
+            )
+        _empty(_with_database(postgres_server, name))
+        _clean_postgres.append(name)
+    admin.dispose()
+
+
+def _empty(url: str) -> None:
+    """Delete all rows, begin all ids anew, and put back what the migrations put in."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.begin() as connection:
+        # Neither foreign keys nor triggers that refuse to delete.
+        connection.execute(text("SET session_replication_role = replica"))
+        for table in Model.metadata.sorted_tables:
+            connection.execute(table.delete())
+        connection.execute(text("INSERT INTO counter VALUES ('attestation', 0)"))
+        connection.execute(
+            text(
+                "SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences"
+            )
+        )
     engine.dispose()
 
 
