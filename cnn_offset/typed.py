@@ -1,4 +1,4 @@
-"""Reading what people type into the forms of staff and applicants."""
+"""Reading what people type into forms: values to keep, and one sentence for each fault."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from cnn_offset.domain.text import (
     clean_url,
 )
 from cnn_offset.i18n import language, number
+from cnn_offset.services import ServiceError
+from cnn_offset.services.ordering import clean_email
 
 
 class Typed:
@@ -56,6 +58,15 @@ class Typed:
         else:
             self.values[name] = text
         return text
+
+    def email(self, name: str) -> str:
+        """Read the address of a mailbox."""
+        typed = self.values[name] = self._form.get(name, "").strip()
+        try:
+            self.values[name] = clean_email(typed)
+        except ServiceError as error:
+            self.errors[name] = gettext(error.message, **error.values)
+        return self.values[name]
 
     def web_address(self, name: str) -> str:
         """Read the address of a page, which may be left out."""

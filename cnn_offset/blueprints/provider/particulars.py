@@ -12,9 +12,7 @@ from cnn_offset.domain.staff import Duty
 from cnn_offset.extensions import platform, unit_of_work
 from cnn_offset.guards import staff_may
 from cnn_offset.i18n import LANGUAGES, countries, language
-from cnn_offset.services import ServiceError
 from cnn_offset.services import particulars as own
-from cnn_offset.services.ordering import clean_email
 from cnn_offset.typed import Typed
 
 
@@ -56,11 +54,7 @@ def change_particulars() -> ResponseReturnValue:
     tax_id = typed.line("tax_id", longest=40)
     website = typed.web_address("website")
     locale = typed.choice("locale", LANGUAGES, gettext("Please choose a language."))
-    email = typed.line("email", longest=254)
-    try:
-        email = clean_email(email)
-    except ServiceError as error:
-        typed.errors["email"] = gettext(error.message, **error.values)
+    email = typed.email("email")
     if typed.errors:
         return _page(typed)
     with unit_of_work() as session:
