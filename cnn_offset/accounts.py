@@ -24,7 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cnn_offset import second_factor
-from cnn_offset.domain.staff import StaffRole
+from cnn_offset.domain.staff import OperatorRole, StaffRole
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform, security
 from cnn_offset.models import Provider, Role, User, WebAuthn
@@ -127,6 +127,7 @@ def add_user(
     provider_slug: str | None,
     now: datetime,
     staff_role: StaffRole = StaffRole.OWNER,
+    operator_role: OperatorRole = OperatorRole.HEAD,
 ) -> User:
     """Add an account that can sign in at once, as the command line does for staff.
 
@@ -138,6 +139,7 @@ def add_user(
         provider_slug: whose staff, for the role ``provider``.
         now: the moment.
         staff_role: what it may do there.
+        operator_role: what it may do at the desk, for the role ``operator``.
 
     Raises:
         ServiceError: the address is taken or wrong, the password too easy, no such provider.
@@ -172,6 +174,7 @@ def add_user(
         create_datetime=now,
         provider=provider,
         staff_role=staff_role if provider else None,
+        operator_role=operator_role if role == "operator" else None,
         roles=roles,
     )
     session.add(user)

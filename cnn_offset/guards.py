@@ -24,7 +24,7 @@ from flask_security import current_user
 
 from cnn_offset import second_factor
 from cnn_offset.accounts import own_path
-from cnn_offset.domain.staff import Duty
+from cnn_offset.domain.staff import DeskDuty, Duty
 from cnn_offset.extensions import db, platform
 from cnn_offset.services import staffing
 
@@ -61,7 +61,21 @@ def staff_may(duty: Duty, *, fresh: bool = False) -> Callable[[View], View]:
     none is led to set one up, and with ``fresh`` it is asked for again after a while.
     Everything that moves money or units stands behind this.
     """
+    return _may(duty, fresh=fresh, refuse=_ask_an_owner)
 
+
+def operator_may(duty: DeskDuty, *, fresh: bool = False) -> Callable[[View], View]:
+    """Keep a view of the desk for operators whose role carries ``duty``; others see 403.
+
+    Every view that changes something stands behind this, and leaves an event with the
+    operator as its actor. ``fresh``: the second factor is asked for again after a while.
+    """
+    return _may(duty, fresh=fresh, refuse=lambda: render_template("errors/403.html"))
+
+
+def _may(
+    duty: Duty | DeskDuty, *, fresh: bool, refuse: Callable[[], str]
+) -> Callable[[View], View]:
     def wrap(view: View) -> View:
         @wraps(view)
         def guarded_view(*args: Any, **kwargs: Any) -> ResponseReturnValue:
@@ -69,19 +83,26 @@ def staff_may(duty: Duty, *, fresh: bool = False) -> Callable[[View], View]:
                 current_app.logger.warning(
                     "refused %s to user %s", request.endpoint, current_user.id
                 )
-                owners = staffing.owners_of(db.session(), current_user.provider_id)
-                return render_template("provider/staff_refused.html", owners=owners), 403
-            asked: ResponseReturnValue | None = None
-            if not second_factor.is_enrolled(current_user):
-                asked = redirect(url_for("account.second_factor", next=_here()))
-            elif fresh or not second_factor.has_proved(platform().clock()):
-                asked = prove()
-            return asked or view(*args, **kwargs)
+                return refuse(), 403
+            return _second_factor(fresh=fresh) or view(*args, **kwargs)
 
         guarded_view.duty, guarded_view.fresh = duty, fresh  # type: ignore[attr-defined]
         return guarded_view
 
     return wrap
+
+
+def _ask_an_owner() -> str:
+    owners = staffing.owners_of(db.session(), current_user.provider_id)
+    return render_template("provider/staff_refused.html", owners=owners)
+
+
+def _second_factor(*, fresh: bool = False) -> ResponseReturnValue | None:
+    if not second_factor.is_enrolled(current_user):
+        return redirect(url_for("account.second_factor", next=_here()))
+    if fresh or not second_factor.has_proved(platform().clock()):
+        return prove()
+    return None
 
 
 def prove() -> ResponseReturnValue | None:
@@ -105,8 +126,12 @@ def _here() -> str:
 
 
 def operator() -> ResponseReturnValue | None:
-    """Let in operators; to others signed in the page does not exist."""
-    return signed_in() or _only(current_user.has_role("operator"))
+    """Let in operators, by their second factor; to others signed in the page does not exist."""
+    return (
+        signed_in()
+        or _only(current_user.has_role("operator") and current_user.operator_role)
+        or _second_factor()
+    )
 
 
 def _only(allowed: object) -> ResponseReturnValue | None:

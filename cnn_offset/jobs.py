@@ -23,6 +23,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import ColumnElement, case, or_, select, update
 
+from cnn_offset.chores import do_chore
 from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
 from cnn_offset.extensions import Platform, db, platform, public_url, unit_of_work
 from cnn_offset.models import (
@@ -30,6 +31,7 @@ from cnn_offset.models import (
     BankStatement,
     Cancellation,
     Checkout,
+    Chore,
     Message,
     Offer,
     Order,
@@ -236,6 +238,7 @@ WORK: Mapping[str, tuple[Any, Work]] = {
     "provider": (Provider, _mail_report),
     "registry_account": (RegistryAccount, _read_account),
     "offer": (Offer, _end_offer),
+    "chore": (Chore, do_chore),
 }
 
 

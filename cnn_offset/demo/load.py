@@ -31,7 +31,8 @@ from cnn_offset.services import Begin
 from cnn_offset.services.holdings import map_activity, open_account, read_account
 from cnn_offset.services.terms import keep_terms
 
-OPERATOR: Final = "operator@demo.example"
+OPERATORS: Final = ("operator@demo.example", "second.operator@demo.example")
+"""Two, for what two persons decide."""
 _PASSWORD: Final = "calm-river-lantern-42"  # noqa: S105 - printed by `demo accounts`; demo only
 _TIMEOUT: Final = 20
 
@@ -92,12 +93,12 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
 
 def accounts(sandbox: str = "") -> list[str]:
     """Tell who can sign in to the demo, the password and the second factor of all."""
-    people = [f"{OPERATOR}  operator"]
+    people = [f"{email}  operator" for email in OPERATORS]
     people += [f"{each.staff_email}  provider {each.name}" for each in read_demo().providers]
     return [
         *people,
         f"Password of all: {_password()}",
-        f"Second factor of the providers' staff: an authenticator app with the key {TOTP_SECRET}",
+        f"Second factor of all: an authenticator app with the key {TOTP_SECRET}",
         f"  as on {sandbox.rstrip('/')}/authenticator?secret={TOTP_SECRET}",
     ]
 
@@ -280,12 +281,12 @@ def _make_offers(session: Session, demo: Demo, now: datetime) -> int:
 
 
 def _add_staff(begin: Begin, providers: Sequence[DemoProvider], now: datetime) -> None:
-    """Add the operator, and an owner for each provider with a known second factor."""
+    """Add two operators, and an owner for each provider, all with a known second factor."""
     from cnn_offset.accounts import add_user
     from cnn_offset.second_factor import new_secret
     from cnn_offset.services.factors import APP
 
-    wanted: list[tuple[str, str, str | None]] = [(OPERATOR, "operator", None)]
+    wanted: list[tuple[str, str, str | None]] = [(email, "operator", None) for email in OPERATORS]
     wanted += [(each.staff_email, "provider", each.slug) for each in providers]
     with begin() as session:
         known = set(session.scalars(select(User.email)))
@@ -295,5 +296,5 @@ def _add_staff(begin: Begin, providers: Sequence[DemoProvider], now: datetime) -
             user = add_user(
                 session, email=email, password=_password(), role=role, provider_slug=slug, now=now
             )
-            if role == "provider":
+            if role != "purchaser":
                 user.tf_primary_method, user.tf_totp_secret = APP, new_secret(TOTP_SECRET)

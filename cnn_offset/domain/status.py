@@ -147,6 +147,15 @@ class BankEntryStatus(StrEnum):
     DISMISSED = "dismissed"
 
 
+class ProposalStatus(StrEnum):
+    """A step that two operators take: one proposes it, another approves or refuses it."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
 class IllegalMoveError(Exception):
     """A move that the tables below do not allow."""
 
@@ -270,6 +279,14 @@ BANK_ENTRY_MOVES: Final[Moves[BankEntryStatus]] = {
     BankEntryStatus.SPLIT: frozenset(),
     # Said in error: it can be looked at again.
     BankEntryStatus.DISMISSED: frozenset({BankEntryStatus.WAITING}),
+}
+PROPOSAL_MOVES: Final[Moves[ProposalStatus]] = {
+    ProposalStatus.WAITING: frozenset(
+        {ProposalStatus.APPROVED, ProposalStatus.REFUSED, ProposalStatus.WITHDRAWN}
+    ),
+    ProposalStatus.APPROVED: frozenset(),
+    ProposalStatus.REFUSED: frozenset(),
+    ProposalStatus.WITHDRAWN: frozenset(),
 }
 
 

@@ -18,6 +18,11 @@ def plain_type(kind: str, item: object, _context: object) -> str | bool:
 
 
 with engine.connect() as connection:
+    sqlite = connection.connection.dbapi_connection if connection.dialect.name == "sqlite" else None
+    if sqlite is not None:
+        # To change a constraint SQLite copies a table, to which others refer; what they refer
+        # to is checked at the end. Has no effect within a transaction, so before it.
+        sqlite.execute("PRAGMA foreign_keys = OFF")
     if connection.dialect.name == "postgresql":
         # Any number of processes may start at once; the others wait here.
         connection.execute(text("SELECT pg_advisory_lock(72146)"))
@@ -31,7 +36,13 @@ with engine.connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
+        if sqlite is not None:
+            lost = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            if lost:
+                raise RuntimeError(f"a migration has lost what {lost} refers to")
     connection.commit()
+    if sqlite is not None:
+        sqlite.execute("PRAGMA foreign_keys = ON")
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_unlock(72146)"))
         connection.commit()

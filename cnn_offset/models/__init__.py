@@ -5,6 +5,7 @@ from cnn_offset.models.banking import BankEntry, BankStatement, Finding
 from cnn_offset.models.base import Model
 from cnn_offset.models.cancelling import Cancellation, CancelledRange
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
+from cnn_offset.models.deciding import Proposal, ProposalKind
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
@@ -19,6 +20,7 @@ from cnn_offset.models.papers import (
 )
 from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
+from cnn_offset.models.running import Chore, Switch
 
 __all__ = [
     "AccountActivity",
@@ -36,6 +38,7 @@ __all__ = [
     "CancelledRange",
     "Checkout",
     "CheckoutLine",
+    "Chore",
     "Counter",
     "Event",
     "Finding",
@@ -55,10 +58,13 @@ __all__ = [
     "PayoutMethod",
     "Picture",
     "Proof",
+    "Proposal",
+    "ProposalKind",
     "Provider",
     "RecordTerm",
     "RegistryAccount",
     "Role",
+    "Switch",
     "UnmappedBlock",
     "User",
     "WebAuthn",

@@ -21,7 +21,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cnn_offset.domain.staff import DUTIES, Duty, StaffRole
+from cnn_offset.domain.staff import (
+    DESK_DUTIES,
+    DUTIES,
+    DeskDuty,
+    Duty,
+    OperatorRole,
+    StaffRole,
+)
 from cnn_offset.domain.status import PAYOUT_MOVES, PayoutStatus
 from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
 
@@ -154,6 +161,10 @@ class User(Model, UserMixin):
     """Whose staff this is, for the role ``provider``."""
     staff_role: Mapped[StaffRole | None] = mapped_column(enum_column(StaffRole, "staff_role"))
     """What it may do there."""
+    operator_role: Mapped[OperatorRole | None] = mapped_column(
+        enum_column(OperatorRole, "operator_role")
+    )
+    """What it may do at the desk, for the role ``operator``."""
 
     # The second factor, by the names that Flask-Security uses.
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
@@ -174,8 +185,10 @@ class User(Model, UserMixin):
         back_populates="user", cascade="all, delete-orphan"
     )
 
-    def may(self, duty: Duty) -> bool:
-        """Whether this is somebody of a provider's staff whose role carries ``duty``."""
+    def may(self, duty: Duty | DeskDuty) -> bool:
+        """Whether the role carries ``duty``, in a provider's workspace or at the desk."""
+        if isinstance(duty, DeskDuty):
+            return self.operator_role is not None and duty in DESK_DUTIES[self.operator_role]
         return self.staff_role is not None and duty in DUTIES[self.staff_role]
 
 

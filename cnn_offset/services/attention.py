@@ -29,6 +29,7 @@ from cnn_offset.models import (
     Block,
     Cancellation,
     Checkout,
+    Chore,
     Event,
     Message,
     Offer,
@@ -338,6 +339,7 @@ def _failing(session: Session) -> Iterator[Item]:
         RegistryAccount,
         Offer,
         Provider,
+        Chore,
     )
     for kind in kinds:
         rows = select(kind).where(kind.attempts >= MANY_ATTEMPTS, kind.due_at.is_not(None))

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from cnn_offset import second_factor
 from cnn_offset.accounts import add_user
-from cnn_offset.domain.staff import StaffRole
+from cnn_offset.domain.staff import OperatorRole, StaffRole
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import Message, User
 from cnn_offset.services import factors
@@ -31,11 +31,12 @@ def add_person(
     provider_slug: str | None = None,
     *,
     staff_role: StaffRole = StaffRole.OWNER,
+    operator_role: OperatorRole = OperatorRole.HEAD,
     second: bool | None = None,
 ) -> int:
     """Add an account that can log in; return its id.
 
-    A provider's staff has a second factor, others have none; ``second`` says otherwise.
+    Staff has a second factor, others have none; ``second`` says otherwise.
     """
     with app.app_context():
         with unit_of_work() as session:
@@ -46,9 +47,10 @@ def add_person(
                 role=role,
                 provider_slug=provider_slug,
                 staff_role=staff_role,
+                operator_role=operator_role,
                 now=platform().clock(),
             )
-            if role == "provider" if second is None else second:
+            if role != "purchaser" if second is None else second:
                 user.tf_primary_method = factors.APP
                 user.tf_totp_secret = second_factor.new_secret(APP_KEY)
         return db.session.scalars(select(User.id).where(User.email == email)).one()

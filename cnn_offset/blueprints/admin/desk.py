@@ -17,14 +17,24 @@ from cnn_offset.navigation import Way, ways
 bp = guarded(Blueprint("admin", __name__), operator)
 
 WAYS: Final = (
-    ("admin.orders", N_("Orders")),
     ("admin.attention", N_("Attention")),
-    ("admin.check", N_("Adding up")),
+    ("admin.orders", N_("Orders")),
+    ("admin.cases", N_("Cases")),
+    ("admin.proposals", N_("For two persons")),
     ("admin.applications", N_("Applications")),
-    ("admin.reviews", N_("Project pages to review")),
+    ("admin.providers", N_("Providers")),
     ("admin.payouts", N_("Bank transfers asked for")),
     ("admin.activities", N_("Projects")),
-    ("admin.providers", N_("Providers")),
+    ("admin.reviews", N_("Project pages to review")),
+    ("admin.fees", N_("Fees")),
+    ("admin.reports", N_("Reports")),
+    ("admin.pages", N_("Pages and mails")),
+    ("admin.surveys", N_("Surveys")),
+    ("admin.system", N_("System")),
+    ("admin.people", N_("Operators")),
+    ("admin.privacy", N_("Personal data")),
+    ("admin.audit", N_("Audit trail")),
+    ("admin.check", N_("Adding up")),
 )
 _WAITING: Final = {
     "admin.applications": select(func.count())

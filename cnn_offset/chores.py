@@ -1,0 +1,31 @@
+"""Work that comes round by the clock: each chore does its turn and says when the next one is.
+
+A chore is a row like any other work (``jobs.py``): claimed by one worker, tried again with
+pauses when it fails, shown to operators when it keeps failing. Each may be done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from cnn_offset.extensions import Platform, db, unit_of_work
+from cnn_offset.models import Chore
+
+Turn = Callable[[Platform], datetime]
+"""Does one turn and returns when the next one is due."""
+
+CHORES: Final[Mapping[str, Turn]] = {}
+"""By the name of the row; migrations add the rows."""
+
+
+def do_chore(here: Platform, row_id: int) -> datetime | None:
+    """Do one turn of a chore; None, for never again, if there is no such chore any more."""
+    turn = CHORES.get(db.session.get_one(Chore, row_id).name)
+    if turn is None:
+        return None
+    next_at = turn(here)
+    with unit_of_work() as session:
+        session.get_one(Chore, row_id).done_at = here.clock()
+    return next_at
