@@ -84,7 +84,7 @@ def test_everything_arrives(demo_app: Flask) -> None:
     for activity in db.session.scalars(select(Activity)):
         assert platform().files.cat_file(activity.picture).startswith(b"<svg ")
     emails = set(db.session.scalars(select(User.email)))
-    assert emails == {load.OPERATORS} | {each.staff_email for each in DEMO.providers}
+    assert emails == {*load.OPERATORS} | {each.staff_email for each in DEMO.providers}
 
 
 def test_the_registry_writes_the_serial_numbers(demo_app: Flask) -> None:
