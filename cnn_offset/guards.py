@@ -73,6 +73,25 @@ def operator_may(duty: DeskDuty, *, fresh: bool = False) -> Callable[[View], Vie
     return _may(duty, fresh=fresh, refuse=lambda: render_template("errors/403.html"))
 
 
+def operator_may_by(
+    duty_of: Callable[..., DeskDuty], *, fresh: bool = False
+) -> Callable[[View], View]:
+    """Keep a view as :func:`operator_may` does, by a duty that hangs on what it is about.
+
+    ``duty_of`` is handed what stands in the address.
+    """
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def guarded_view(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+            return operator_may(duty_of(*args, **kwargs), fresh=fresh)(view)(*args, **kwargs)
+
+        guarded_view.duty_of, guarded_view.fresh = duty_of, fresh  # type: ignore[attr-defined]
+        return guarded_view
+
+    return wrap
+
+
 def _may(
     duty: Duty | DeskDuty, *, fresh: bool, refuse: Callable[[], str]
 ) -> Callable[[View], View]:

@@ -30,6 +30,7 @@ from cnn_offset.domain.status import (
     OrderStatus,
     PaymentStatus,
     PayoutStatus,
+    ProposalStatus,
 )
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import UnitType
@@ -124,6 +125,12 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
     AttestationStatus: {
         AttestationStatus.QUEUED: N_("Queued"),
         AttestationStatus.ISSUED: N_("Issued"),
+    },
+    ProposalStatus: {
+        ProposalStatus.WAITING: N_("Waits for a second operator"),
+        ProposalStatus.APPROVED: N_("Approved"),
+        ProposalStatus.REFUSED: N_("Refused"),
+        ProposalStatus.WITHDRAWN: N_("Withdrawn"),
     },
     StaffRole: {
         StaffRole.OWNER: N_("Owner"),

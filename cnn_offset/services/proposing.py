@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, joinedload
 
+from cnn_offset.domain.staff import DeskDuty
 from cnn_offset.domain.status import ProposalStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Order, Proposal, ProposalKind
@@ -25,6 +27,17 @@ Does = Callable[[Session, Proposal, str, datetime], None]
 Raises ServiceError if it can no longer be done.
 """
 _DOES: Final[dict[ProposalKind, Does]] = {}
+DUTIES: Final[Mapping[ProposalKind, DeskDuty]] = {
+    ProposalKind.REFUND: DeskDuty.ORDERS,
+    ProposalKind.CORRECTION: DeskDuty.ORDERS,
+    ProposalKind.ERASURE: DeskDuty.PEOPLE,
+    ProposalKind.MAPPING: DeskDuty.PROVIDERS,
+    ProposalKind.DATES: DeskDuty.SYSTEM,
+}
+"""What whoever decides must be allowed to do; both operators, the one who asks too."""
+
+
+_ASKED_ALREADY: Final = N_("This was asked for already and waits for a second operator.")
 
 
 def does(kind: ProposalKind) -> Callable[[Does], Does]:
@@ -55,16 +68,8 @@ def propose(
     """
     if not reason.strip():
         raise ServiceError(N_("Please write the reason."))
-    waiting = session.scalar(
-        select(Proposal).where(
-            Proposal.kind == kind,
-            Proposal.subject == row.__tablename__,
-            Proposal.subject_id == row.id,
-            Proposal.status == ProposalStatus.WAITING,
-        )
-    )
-    if waiting is not None:
-        raise ServiceError(N_("This was asked for already and waits for a second operator."))
+    if waiting_for(session, kind, row) is not None:
+        raise ServiceError(_ASKED_ALREADY)
     made = Proposal(
         kind=kind,
         subject=row.__tablename__,
@@ -75,10 +80,44 @@ def propose(
         asked_by=actor,
         asked_at=now,
     )
-    session.add(made)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(made)
+    except IntegrityError as error:
+        # Two asked in the same moment.
+        raise ServiceError(_ASKED_ALREADY) from error
     note(session, made, old="", new=str(ProposalStatus.WAITING), actor=actor, why=reason, now=now)
     return made
+
+
+def waiting_for(session: Session, kind: ProposalKind, row: Any) -> Proposal | None:
+    """Return what was proposed about ``row`` and is not decided yet."""
+    return session.scalar(
+        select(Proposal).where(
+            Proposal.kind == kind,
+            Proposal.subject == row.__tablename__,
+            Proposal.subject_id == row.id,
+            Proposal.status == ProposalStatus.WAITING,
+        )
+    )
+
+
+def waiting(session: Session, *, after: int | None, limit: int) -> list[Proposal]:
+    """Return what waits for a second operator, oldest first."""
+    wanted = select(Proposal).where(Proposal.status == ProposalStatus.WAITING)
+    if after:
+        wanted = wanted.where(Proposal.id > after)
+    wanted = wanted.options(joinedload(Proposal.order)).order_by(Proposal.id).limit(limit)
+    return list(session.scalars(wanted))
+
+
+def decided(session: Session, *, before: int | None, limit: int) -> list[Proposal]:
+    """Return what was decided, newest first."""
+    wanted = select(Proposal).where(Proposal.status != ProposalStatus.WAITING)
+    if before:
+        wanted = wanted.where(Proposal.id < before)
+    wanted = wanted.options(joinedload(Proposal.order)).order_by(Proposal.id.desc()).limit(limit)
+    return list(session.scalars(wanted))
 
 
 def find(session: Session, proposal_id: int) -> Proposal:

@@ -5,9 +5,19 @@ from cnn_offset.blueprints.admin import (
     applications,
     orders,
     payouts,
+    proposals,
     providers,
     reviews,
 )
 from cnn_offset.blueprints.admin.desk import bp
 
-__all__ = ["activities", "applications", "bp", "orders", "payouts", "providers", "reviews"]
+__all__ = [
+    "activities",
+    "applications",
+    "bp",
+    "orders",
+    "payouts",
+    "proposals",
+    "providers",
+    "reviews",
+]

@@ -7,11 +7,11 @@ from typing import Any, Final
 from flask import Blueprint
 from sqlalchemy import func, select
 
-from cnn_offset.domain.status import ApplicationStatus, ListingStatus, PayoutStatus
+from cnn_offset.domain.status import ApplicationStatus, ListingStatus, PayoutStatus, ProposalStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db
 from cnn_offset.guards import guarded, operator
-from cnn_offset.models import Application, Listing, PayoutMethod
+from cnn_offset.models import Application, Listing, PayoutMethod, Proposal
 from cnn_offset.navigation import Way, ways
 
 bp = guarded(Blueprint("admin", __name__), operator)
@@ -40,6 +40,9 @@ _WAITING: Final = {
     "admin.applications": select(func.count())
     .select_from(Application)
     .where(Application.status == ApplicationStatus.SUBMITTED),
+    "admin.proposals": select(func.count())
+    .select_from(Proposal)
+    .where(Proposal.status == ProposalStatus.WAITING),
     "admin.reviews": select(func.count())
     .select_from(Listing)
     .where(Listing.status == ListingStatus.SUBMITTED),
