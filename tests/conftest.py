@@ -21,6 +21,7 @@ from sqlalchemy import create_engine, event, text
 
 from cnn_offset import accounts
 from cnn_offset.app import create_app
+from cnn_offset.chores import CHORES
 from cnn_offset.extensions import db
 from cnn_offset.models import Model
 
@@ -227,6 +228,12 @@ def _empty(url: str) -> None:
         for table in Model.metadata.sorted_tables:
             connection.execute(table.delete())
         connection.execute(text("INSERT INTO counter VALUES ('attestation', 0)"))
+        for name in CHORES:
+            # As in the migrations: due when they ran, which is after the day of the tests.
+            connection.execute(
+                text("INSERT INTO chore (name, due_at) VALUES (:name, CURRENT_TIMESTAMP)"),
+                {"name": name},
+            )
         connection.execute(
             text(
                 "SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences"

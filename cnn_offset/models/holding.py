@@ -65,6 +65,8 @@ class AccountActivity(Model):
     activity_id: Mapped[int] = mapped_column(ForeignKey("activity.id"))
     actor: Mapped[str] = mapped_column(String(120))
     at: Mapped[datetime]
+    allows_partial: Mapped[bool] = mapped_column(default=False, server_default="0")
+    """Whether units may be offered whose share of proceeds is paid in part (F6)."""
 
     account: Mapped[RegistryAccount] = relationship(back_populates="mappings")
     activity: Mapped[Activity] = relationship()

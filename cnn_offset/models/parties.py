@@ -55,10 +55,25 @@ class Provider(WorkMixin, Model):
     tax_id: Mapped[str] = mapped_column(String(40), default="", server_default="")
     """As it stands on receipts; empty if it has none."""
     created_at: Mapped[datetime]
+    suspended_at: Mapped[datetime | None]
+    """Since when operators keep its offers from new orders; None if they do not."""
+    suspended_why: Mapped[str] = mapped_column(default="", server_default="")
+    """What it was told."""
 
     payout_methods: Mapped[list[PayoutMethod]] = relationship(
         back_populates="provider", order_by="PayoutMethod.id"
     )
+
+    @property
+    def ways_to_pay(self) -> dict[str, PayoutMethod]:
+        """How new orders of it can be paid, by method; empty while it is suspended."""
+        if self.suspended_at is not None:
+            return {}
+        return {
+            each.method_id: each
+            for each in self.payout_methods
+            if each.status is PayoutStatus.READY
+        }
 
 
 class PayoutMethod(WorkMixin, Model):

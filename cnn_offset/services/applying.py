@@ -31,7 +31,7 @@ from cnn_offset.models import (
     Role,
     User,
 )
-from cnn_offset.services import NotFoundError, ServiceError, holdings
+from cnn_offset.services import NotFoundError, ServiceError, entitling, holdings
 from cnn_offset.services.mailing import queue_message
 from cnn_offset.services.moves import move, note
 
@@ -273,13 +273,14 @@ def approve(
 ) -> Provider:
     """Make a provider of an application, its applicant the first owner.
 
-    The account is opened here, which has it read from the registry at once, and the
-    activities chosen are mapped to it. Safe to repeat, also by two operators at once.
+    The account is opened here, which has it read from the registry at once. That the
+    activities chosen are mapped to it is proposed, for a second operator to approve. Safe to repeat, also by two operators at once.
 
     Args:
         session: a writing transaction.
         application: the one to approve.
-        activity_ids: which of the activities asked for are mapped; others are not looked at.
+        activity_ids: which of the activities asked for are to be mapped; others are not
+            looked at.
         actor: the operator's address.
         now: the moment.
 
@@ -310,9 +311,17 @@ def approve(
         kind=_KINDS[application.role],
         now=now,
     )
-    for activity in asked_for(session, application).values():
-        if activity.id in activity_ids:
-            holdings.map_activity(session, account, activity, actor=actor, now=now)
+    chosen = [each for each in asked_for(session, application).values() if each.id in activity_ids]
+    if chosen:
+        entitling.propose(
+            session,
+            account,
+            chosen,
+            entitling.Entitlement.MAP,
+            reason=f"application {application.id}",
+            actor=actor,
+            now=now,
+        )
     application.provider = provider
     _decide(session, application, S.APPROVED, actor=actor, now=now)
     _tell_applicant(session, "application_approved", application, now)

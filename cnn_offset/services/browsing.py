@@ -74,8 +74,10 @@ _VERSION = select(
     select(func.max(Checkout.id)).scalar_subquery(),
     select(func.max(Event.id)).scalar_subquery(),
 )
-_PAYOUTS = select(PayoutMethod.provider_id, PayoutMethod.method_id, PayoutMethod.currencies).where(
-    PayoutMethod.status == PayoutStatus.READY
+_PAYOUTS = (
+    select(PayoutMethod.provider_id, PayoutMethod.method_id, PayoutMethod.currencies)
+    .join(PayoutMethod.provider)
+    .where(PayoutMethod.status == PayoutStatus.READY, Provider.suspended_at.is_(None))
 )
 
 

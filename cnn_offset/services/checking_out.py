@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
 from cnn_offset.domain.money import Money
-from cnn_offset.domain.status import CheckoutStatus, OfferStatus, PayoutStatus
+from cnn_offset.domain.status import CheckoutStatus, OfferStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Checkout, CheckoutLine, Offer, PayoutMethod, Provider, User
 from cnn_offset.plugins.loader import PluginSet
@@ -30,6 +30,7 @@ OWN_UNITS = N_(
     "These units are offered by your own organisation, so you cannot buy their cancellation. "
     "You are welcome to buy from any other provider."
 )
+SUSPENDED = N_("This provider takes no new orders at present. Please choose another offer.")
 NOT_A_NUMBER = N_("Please enter a whole number of tonnes, 1 or more.")
 LONGEST_HOLD = 10
 """Times of ``hold_for`` after which a checkout is not extended any more. WCAG 2.2.1 wants
@@ -62,6 +63,8 @@ def check_line(
     """
     if offer is None or offer.status is not OfferStatus.OPEN or not offer.block.eligible:
         raise ServiceError(GONE)
+    if offer.provider.suspended_at is not None:
+        raise ServiceError(SUSPENDED)
     if offer.ends_at is not None and now >= offer.ends_at:
         raise ServiceError(GONE)
     if offer.provider_id == staff_of:
@@ -422,12 +425,7 @@ def choose_methods(
     now: datetime,
 ) -> tuple[list[PayoutMethod], dict[str, str]]:
     """Return the provider's methods for ``total``, and those withheld with the reason."""
-    taken = {
-        each.method_id: each
-        for each in provider.payout_methods
-        if each.status is PayoutStatus.READY
-    }
-    methods, withheld = [], {}
+    taken, methods, withheld = provider.ways_to_pay, [], {}
     for method_id, plugin in plugins.items():
         payout = taken.get(method_id)
         if payout is None:

@@ -94,10 +94,31 @@ def map_activity(
             another provider speaks for it.
 
     """
-    if activity.registry_id != account.registry_id:
-        raise ServiceError(N_("The project is not registered there."))
     # Of two who map it at once the second waits here and then sees the first.
     session.get_one(Activity, activity.id, with_for_update={"key_share": True})
+    known = mapping_of(session, account, activity)
+    if known is not None:
+        return known
+    made = AccountActivity(account=account, activity=activity, actor=actor, at=now)
+    session.add(made)
+    note(session, account, old="", new=f"mapped {activity.ref}", actor=actor, why="", now=now)
+    account.due_at = now
+    session.flush()
+    return made
+
+
+def mapping_of(
+    session: Session, account: RegistryAccount, activity: Activity
+) -> AccountActivity | None:
+    """Return what maps ``activity`` to ``account``; None if nothing does, and it could be.
+
+    Raises:
+        ServiceError: the activity is another registry's, or in the Board's pending account
+            another provider speaks for it.
+
+    """
+    if activity.registry_id != account.registry_id:
+        raise ServiceError(N_("The project is not registered there."))
     for mapping in session.scalars(
         select(AccountActivity)
         .join(AccountActivity.account)
@@ -111,12 +132,7 @@ def map_activity(
         raise ServiceError(
             N_("Another provider speaks for project %(ref)s in this account."), ref=activity.ref
         )
-    made = AccountActivity(account=account, activity=activity, actor=actor, at=now)
-    session.add(made)
-    note(session, account, old="", new=f"mapped {activity.ref}", actor=actor, why="", now=now)
-    account.due_at = now
-    session.flush()
-    return made
+    return None
 
 
 def unmap_activity(
@@ -266,10 +282,10 @@ def _mirror(
     *,
     began: datetime,
 ) -> None:
-    activities = {
-        activity.ref: activity
-        for activity in session.scalars(
-            select(Activity)
+    mapped = {
+        activity.ref: (activity, allows_partial)
+        for activity, allows_partial in session.execute(
+            select(Activity, AccountActivity.allows_partial)
             .join(AccountActivity, AccountActivity.activity_id == Activity.id)
             .where(AccountActivity.account_id == account.id)
         )
@@ -300,7 +316,8 @@ def _mirror(
         )
     }
     for report in reports:
-        block, activity = known.get(report.block_ref), activities.get(report.activity_ref)
+        block = known.get(report.block_ref)
+        activity, allows_partial = mapped.get(report.activity_ref, (None, False))
         if activity is None and (block is None or block.provider_id != account.provider_id):
             # In the Board's account most blocks are none of this provider's business.
             if account.kind is not AccountKind.PENDING and block is None:
@@ -328,6 +345,8 @@ def _mirror(
         taken = cancelled.get(block.id, 0) - before.get(block.id, 0) if block.id else 0
         _take(block, report, activity, taken, began)
         obstacle = _obstacle(account, activity, report)
+        if obstacle is Obstacle.PROCEEDS_PARTLY and allows_partial:
+            obstacle = None
         if block.id and block.eligible != (obstacle is None):
             _show_again(session, block, now=began)
         block.eligible, block.obstacle = obstacle is None, obstacle or ""

@@ -10,7 +10,6 @@ from flask_babel import gettext
 
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.money import Money
-from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.models import Offer
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
@@ -40,11 +39,7 @@ def offer_rows(
     rows = []
     for offer in offers:
         in_time = market.get(offer.block.registry_id)
-        taken = {
-            each.method_id: each
-            for each in offer.provider.payout_methods
-            if each.status is PayoutStatus.READY
-        }
+        taken = offer.provider.ways_to_pay
         methods = [
             (
                 gettext(plugin.title),

@@ -16,6 +16,7 @@ from cnn_offset.mail.letters import (
     payouts,
     reporting,
     staffing,
+    suspending,
 )
 from cnn_offset.mail.letters.letter import Letter, Writer
 from cnn_offset.models import Message
@@ -30,6 +31,7 @@ _LETTERS: Final[dict[str, Writer]] = {
     **payouts.LETTERS,
     **reporting.LETTERS,
     **staffing.LETTERS,
+    **suspending.LETTERS,
 }
 KINDS: Final = frozenset(_LETTERS)
 """Every kind of mail there is."""
