@@ -28,6 +28,7 @@ from cnn_offset.domain.status import (
     ListingStatus,
     MessageStatus,
     OrderStatus,
+    PageStatus,
     PaymentStatus,
     PayoutStatus,
     ProposalStatus,
@@ -103,6 +104,12 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         Finding.SEVERAL: N_("Several orders named"),
         Finding.RETURNED: N_("Money that went back"),
         Finding.OUTGOING: N_("Money that went out"),
+    },
+    PageStatus: {
+        PageStatus.DRAFT: N_("Draft"),
+        PageStatus.PUBLISHED: N_("Published"),
+        PageStatus.REPLACED: N_("Was published"),
+        PageStatus.DISCARDED: N_("Discarded"),
     },
     PayoutStatus: {
         PayoutStatus.STARTED: N_("Not finished"),

@@ -117,6 +117,15 @@ class ListingStatus(StrEnum):
     REPLACED = "replaced"
 
 
+class PageStatus(StrEnum):
+    """Where a version of a page stands that operators write."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    REPLACED = "replaced"
+    DISCARDED = "discarded"
+
+
 class PayoutStatus(StrEnum):
     """Whether a provider can be paid by a method. No row at all: it was never begun.
 
@@ -258,6 +267,12 @@ LISTING_MOVES: Final[Moves[ListingStatus]] = {
     ListingStatus.APPROVED: frozenset({ListingStatus.REPLACED}),
     ListingStatus.REFUSED: frozenset({ListingStatus.DRAFT}),
     ListingStatus.REPLACED: frozenset(),
+}
+PAGE_MOVES: Final[Moves[PageStatus]] = {
+    PageStatus.DRAFT: frozenset({PageStatus.PUBLISHED, PageStatus.DISCARDED}),
+    PageStatus.PUBLISHED: frozenset({PageStatus.REPLACED}),
+    PageStatus.REPLACED: frozenset(),
+    PageStatus.DISCARDED: frozenset(),
 }
 PAYOUT_MOVES: Final[Moves[PayoutStatus]] = {
     status: frozenset(PayoutStatus) - {status} for status in PayoutStatus

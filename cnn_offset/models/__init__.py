@@ -21,6 +21,7 @@ from cnn_offset.models.papers import (
 from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
 from cnn_offset.models.running import Chore, Switch
+from cnn_offset.models.wording import PageVersion, Saying
 
 __all__ = [
     "AccountActivity",
@@ -51,6 +52,7 @@ __all__ = [
     "Order",
     "OrderLine",
     "OrderTerm",
+    "PageVersion",
     "Paper",
     "PaperKind",
     "Payment",
@@ -64,6 +66,7 @@ __all__ = [
     "RecordTerm",
     "RegistryAccount",
     "Role",
+    "Saying",
     "Switch",
     "UnmappedBlock",
     "User",
