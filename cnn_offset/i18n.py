@@ -32,6 +32,7 @@ from cnn_offset.domain.status import (
     PaymentStatus,
     PayoutStatus,
     ProposalStatus,
+    SurveyStatus,
 )
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import UnitType
@@ -138,6 +139,11 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         ProposalStatus.APPROVED: N_("Approved"),
         ProposalStatus.REFUSED: N_("Refused"),
         ProposalStatus.WITHDRAWN: N_("Withdrawn"),
+    },
+    SurveyStatus: {
+        SurveyStatus.DRAFT: N_("Draft"),
+        SurveyStatus.OPEN: N_("Open"),
+        SurveyStatus.CLOSED: N_("Closed"),
     },
     StaffRole: {
         StaffRole.OWNER: N_("Owner"),

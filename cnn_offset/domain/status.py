@@ -165,6 +165,26 @@ class ProposalStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class SurveyStatus(StrEnum):
+    """Where a questionnaire stands."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands. Whether we owe an answer is another matter (``answer_by``).
+
+    ``escalated``: a claim under the terms, in which both sides are heard.
+    """
+
+    OPEN = "open"
+    WAITING = "waiting"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+
 class IllegalMoveError(Exception):
     """A move that the tables below do not allow."""
 
@@ -223,7 +243,8 @@ ATTESTATION_MOVES: Final[Moves[AttestationStatus]] = {
 }
 MESSAGE_MOVES: Final[Moves[MessageStatus]] = {
     MessageStatus.QUEUED: frozenset({MessageStatus.SENT, MessageStatus.FAILED}),
-    MessageStatus.SENT: frozenset({MessageStatus.QUEUED}),
+    # What was handed over can still come back undelivered.
+    MessageStatus.SENT: frozenset({MessageStatus.QUEUED, MessageStatus.FAILED}),
     MessageStatus.FAILED: frozenset({MessageStatus.QUEUED, MessageStatus.SENT}),
 }
 DELIVERY_MOVES: Final[Moves[DeliveryStatus]] = {
@@ -302,6 +323,19 @@ PROPOSAL_MOVES: Final[Moves[ProposalStatus]] = {
     ProposalStatus.APPROVED: frozenset(),
     ProposalStatus.REFUSED: frozenset(),
     ProposalStatus.WITHDRAWN: frozenset(),
+}
+
+SURVEY_MOVES: Final[Moves[SurveyStatus]] = {
+    SurveyStatus.DRAFT: frozenset({SurveyStatus.OPEN}),
+    SurveyStatus.OPEN: frozenset({SurveyStatus.CLOSED}),
+    SurveyStatus.CLOSED: frozenset(),
+}
+CASE_MOVES: Final[Moves[CaseStatus]] = {
+    CaseStatus.OPEN: frozenset({CaseStatus.WAITING, CaseStatus.ESCALATED, CaseStatus.CLOSED}),
+    CaseStatus.WAITING: frozenset({CaseStatus.OPEN, CaseStatus.ESCALATED, CaseStatus.CLOSED}),
+    CaseStatus.ESCALATED: frozenset({CaseStatus.CLOSED}),
+    # Whoever writes again opens it again; a claim stays one.
+    CaseStatus.CLOSED: frozenset({CaseStatus.OPEN, CaseStatus.ESCALATED}),
 }
 
 

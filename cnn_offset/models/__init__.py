@@ -4,6 +4,7 @@ from cnn_offset.models.applying import ApplicantRole, Application, ApplicationNo
 from cnn_offset.models.banking import BankEntry, BankStatement, Finding
 from cnn_offset.models.base import Model
 from cnn_offset.models.cancelling import Cancellation, CancelledRange
+from cnn_offset.models.casework import Case, CaseFile, CaseMessage, IncomingMail
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
 from cnn_offset.models.deciding import Proposal, ProposalKind
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
@@ -20,7 +21,8 @@ from cnn_offset.models.papers import (
 )
 from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
-from cnn_offset.models.running import Chore, Switch
+from cnn_offset.models.running import CallHealth, Chore, Switch
+from cnn_offset.models.surveying import Survey, SurveyReply, SurveySender, SurveyTally
 from cnn_offset.models.wording import PageVersion, Saying
 
 __all__ = [
@@ -35,14 +37,19 @@ __all__ = [
     "BankEntry",
     "BankStatement",
     "Block",
+    "CallHealth",
     "Cancellation",
     "CancelledRange",
+    "Case",
+    "CaseFile",
+    "CaseMessage",
     "Checkout",
     "CheckoutLine",
     "Chore",
     "Counter",
     "Event",
     "Finding",
+    "IncomingMail",
     "Invitation",
     "Listing",
     "Message",
@@ -67,6 +74,10 @@ __all__ = [
     "RegistryAccount",
     "Role",
     "Saying",
+    "Survey",
+    "SurveyReply",
+    "SurveySender",
+    "SurveyTally",
     "Switch",
     "UnmappedBlock",
     "User",
