@@ -34,7 +34,16 @@ class Checkout(WorkMixin, Model):
     """A basket on its way to orders. Its units are held until ``due_at``, then released."""
 
     __tablename__ = "checkout"
-    __table_args__ = (due_index("checkout"),)
+    __table_args__ = (
+        Index(
+            "ix_checkout_kept",
+            "created_at",
+            "id",
+            sqlite_where=text("erased_at IS NULL"),
+            postgresql_where=text("erased_at IS NULL"),
+        ),
+        due_index("checkout"),
+    )
     MOVES: ClassVar[Mapping[Any, Any]] = CHECKOUT_MOVES
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -47,6 +56,8 @@ class Checkout(WorkMixin, Model):
     """What the purchaser has typed so far, by form field."""
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+    """When what was typed was forgotten."""
 
     lines: Mapped[list[CheckoutLine]] = relationship(
         back_populates="checkout", order_by="CheckoutLine.id"
@@ -108,6 +119,15 @@ class Order(WorkMixin, Model):
         Index("ix_order_provider_paid", "provider_id", "paid_at"),
         Index("ix_order_status_placed", "status", "placed_at"),
         Index("ix_order_email", "email"),
+        # What has personal data still, oldest first, for the retention chore.
+        Index(
+            "ix_order_kept",
+            "status",
+            "placed_at",
+            "id",
+            sqlite_where=text("erased_at IS NULL"),
+            postgresql_where=text("erased_at IS NULL"),
+        ),
         due_index("order"),
     )
     MOVES: ClassVar[Mapping[Any, Any]] = ORDER_MOVES
@@ -160,6 +180,8 @@ class Order(WorkMixin, Model):
     """When the provider said that a bank order is being dealt with."""
     paid_at: Mapped[datetime | None]
     fulfilled_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+    """When the personal data above were erased (services/erasing.py says what stays)."""
 
     checkout: Mapped[Checkout] = relationship(back_populates="orders")
     provider: Mapped[Provider] = relationship()

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cnn_offset.domain.reference import attestation_number
@@ -79,6 +79,13 @@ class Paper(Model):
     __table_args__ = (
         UniqueConstraint("provider_id", "kind", "sequence"),
         UniqueConstraint("order_id", "kind"),
+        Index(
+            "ix_paper_kept",
+            "issued_at",
+            "id",
+            sqlite_where=text("erased_at IS NULL"),
+            postgresql_where=text("erased_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -88,6 +95,8 @@ class Paper(Model):
     sequence: Mapped[int]
     data: Mapped[dict[str, Any]]
     issued_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+    """When the purchaser's particulars were taken out of ``data``."""
 
     order: Mapped[Order] = relationship()
 
@@ -126,6 +135,14 @@ class Message(WorkMixin, Model):
     __table_args__ = (
         UniqueConstraint("dedup"),
         Index("ix_message_order", "order_id"),
+        Index("ix_message_recipient", "recipient", "id"),
+        Index(
+            "ix_message_kept",
+            "created_at",
+            "id",
+            sqlite_where=text("recipient != ''"),
+            postgresql_where=text("recipient != ''"),
+        ),
         due_index("message"),
     )
     MOVES: ClassVar[Mapping[Any, Any]] = MESSAGE_MOVES
@@ -144,6 +161,8 @@ class Message(WorkMixin, Model):
     )
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
+    failure: Mapped[str] = mapped_column(default="", server_default="")
+    """Why it has failed, in the words of a mail server."""
 
 
 class Event(Model):
@@ -153,6 +172,11 @@ class Event(Model):
     __table_args__ = (
         Index("ix_event_subject", "subject", "subject_id"),
         Index("ix_event_order", "order_id"),
+        # The audit trail, newest first, by whatever it is searched by (services/auditing.py).
+        Index("ix_event_at", "at", "id"),
+        Index("ix_event_actor", "actor", "at", "id"),
+        Index("ix_event_new", "new", "at", "id"),
+        Index("ix_event_table", "subject", "at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -180,6 +180,8 @@ class User(Model, UserMixin):
         enum_column(OperatorRole, "operator_role")
     )
     """What it may do at the desk, for the role ``operator``."""
+    closed_at: Mapped[datetime | None]
+    """When its owner gave it up; nothing of the person is kept here then."""
 
     # The second factor, by the names that Flask-Security uses.
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
@@ -230,15 +232,28 @@ class WebAuthn(Model, WebAuthnMixin):
 
 
 class Invitation(Model):
-    """Somebody asked by a provider's owner to join its staff; used once."""
+    """Somebody asked to join a provider's staff, or the operators' desk; used once."""
 
     __tablename__ = "invitation"
-    __table_args__ = (Index("ix_invitation_provider", "provider_id"),)
+    __table_args__ = (
+        CheckConstraint(
+            "(provider_id IS NOT NULL AND role IS NOT NULL AND operator_role IS NULL) OR "
+            "(provider_id IS NULL AND role IS NULL AND operator_role IS NOT NULL)",
+            name="either",
+        ),
+        Index("ix_invitation_provider", "provider_id"),
+        Index("ix_invitation_email", "email"),
+        Index("ix_invitation_expires", "expires_at"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.id"))
+    provider_id: Mapped[int | None] = mapped_column(ForeignKey("provider.id"))
+    """Whose staff; None for the desk."""
     email: Mapped[str] = mapped_column(String(254))
-    role: Mapped[StaffRole] = mapped_column(enum_column(StaffRole, "role"))
+    role: Mapped[StaffRole | None] = mapped_column(enum_column(StaffRole, "role"))
+    operator_role: Mapped[OperatorRole | None] = mapped_column(
+        enum_column(OperatorRole, "operator_role")
+    )
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """SHA-256 of what the mailed link carries."""
     invited_by: Mapped[str] = mapped_column(String(254))
@@ -246,4 +261,4 @@ class Invitation(Model):
     expires_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
 
-    provider: Mapped[Provider] = relationship()
+    provider: Mapped[Provider | None] = relationship()

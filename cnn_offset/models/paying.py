@@ -146,6 +146,13 @@ class WebhookDelivery(WorkMixin, Model):
     __tablename__ = "webhook_delivery"
     __table_args__ = (
         UniqueConstraint("method_id", "event_id"),
+        Index(
+            "ix_webhook_delivery_kept",
+            "received_at",
+            "id",
+            sqlite_where=text("body != ''"),
+            postgresql_where=text("body != ''"),
+        ),
         due_index("webhook_delivery"),
     )
     MOVES: ClassVar[Mapping[Any, Any]] = DELIVERY_MOVES
