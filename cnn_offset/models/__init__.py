@@ -7,6 +7,7 @@ from cnn_offset.models.cancelling import Cancellation, CancelledRange
 from cnn_offset.models.casework import Case, CaseFile, CaseMessage, IncomingMail
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
 from cnn_offset.models.deciding import Proposal, ProposalKind
+from cnn_offset.models.figures import Figure, Span, Tally, TallyPlace, Visit
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
@@ -48,6 +49,7 @@ __all__ = [
     "Chore",
     "Counter",
     "Event",
+    "Figure",
     "Finding",
     "IncomingMail",
     "Invitation",
@@ -74,13 +76,17 @@ __all__ = [
     "RegistryAccount",
     "Role",
     "Saying",
+    "Span",
     "Survey",
     "SurveyReply",
     "SurveySender",
     "SurveyTally",
     "Switch",
+    "Tally",
+    "TallyPlace",
     "UnmappedBlock",
     "User",
+    "Visit",
     "WebAuthn",
     "WebhookDelivery",
 ]
