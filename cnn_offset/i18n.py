@@ -17,6 +17,7 @@ from flask import Flask, current_app, g, has_request_context, request, url_for
 from flask_babel import get_locale, get_translations, gettext
 from werkzeug.exceptions import HTTPException
 
+from cnn_offset.domain.casework import CaseKind
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.staff import StaffRole
@@ -25,6 +26,8 @@ from cnn_offset.domain.status import (
     AttestationStatus,
     BankEntryStatus,
     CancellationStatus,
+    CorrectionStatus,
+    CaseStatus,
     ListingStatus,
     MessageStatus,
     OrderStatus,
@@ -32,6 +35,7 @@ from cnn_offset.domain.status import (
     PaymentStatus,
     PayoutStatus,
     ProposalStatus,
+    RefundStatus,
     SurveyStatus,
 )
 from cnn_offset.domain.text import N_
@@ -130,6 +134,19 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         ApplicationStatus.REFUSED: N_("Refused"),
         ApplicationStatus.WITHDRAWN: N_("Withdrawn"),
     },
+    CaseStatus: {
+        CaseStatus.OPEN: N_("With us"),
+        CaseStatus.WAITING: N_("With the asker"),
+        CaseStatus.ESCALATED: N_("Claim under the terms"),
+        CaseStatus.CLOSED: N_("Settled"),
+    },
+    CaseKind: {
+        CaseKind.ORDER: N_("Problem with an order"),
+        CaseKind.CERTIFICATE: N_("Attestation not received"),
+        CaseKind.LISTING: N_("Problem with a listing"),
+        CaseKind.PAYMENT: N_("Problem with a payment"),
+        CaseKind.OTHER: N_("Something else"),
+    },
     AttestationStatus: {
         AttestationStatus.QUEUED: N_("Queued"),
         AttestationStatus.ISSUED: N_("Issued"),
@@ -144,6 +161,16 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         SurveyStatus.DRAFT: N_("Draft"),
         SurveyStatus.OPEN: N_("Open"),
         SurveyStatus.CLOSED: N_("Closed"),
+    },
+    CorrectionStatus: {
+        CorrectionStatus.ASKED: N_("Asked for"),
+        CorrectionStatus.CORRECTED: N_("Corrected"),
+        CorrectionStatus.REFUSED: N_("Refused"),
+    },
+    RefundStatus: {
+        RefundStatus.QUEUED: N_("On its way to the processor"),
+        RefundStatus.DONE: N_("Taken by the processor"),
+        RefundStatus.REFUSED: N_("Refused by the processor"),
     },
     StaffRole: {
         StaffRole.OWNER: N_("Owner"),

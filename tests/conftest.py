@@ -228,6 +228,7 @@ def _empty(url: str) -> None:
         for table in Model.metadata.sorted_tables:
             connection.execute(table.delete())
         connection.execute(text("INSERT INTO counter VALUES ('attestation', 0)"))
+        connection.execute(text("INSERT INTO counter VALUES ('mails_dropped', 0)"))
         for name in CHORES:
             # As in the migrations: due when they ran, which is after the day of the tests.
             connection.execute(

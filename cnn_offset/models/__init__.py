@@ -6,8 +6,10 @@ from cnn_offset.models.base import Model
 from cnn_offset.models.cancelling import Cancellation, CancelledRange
 from cnn_offset.models.casework import Case, CaseFile, CaseMessage, IncomingMail
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
+from cnn_offset.models.correcting import Correction
 from cnn_offset.models.deciding import Proposal, ProposalKind
 from cnn_offset.models.figures import Figure, Span, Tally, TallyPlace, Visit
+from cnn_offset.models.forgetting import DoomedFile
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
@@ -22,6 +24,7 @@ from cnn_offset.models.papers import (
 )
 from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
+from cnn_offset.models.refunding import Refund
 from cnn_offset.models.running import CallHealth, Chore, Switch
 from cnn_offset.models.surveying import Survey, SurveyReply, SurveySender, SurveyTally
 from cnn_offset.models.wording import PageVersion, Saying
@@ -47,7 +50,9 @@ __all__ = [
     "Checkout",
     "CheckoutLine",
     "Chore",
+    "Correction",
     "Counter",
+    "DoomedFile",
     "Event",
     "Figure",
     "Finding",
@@ -73,6 +78,7 @@ __all__ = [
     "ProposalKind",
     "Provider",
     "RecordTerm",
+    "Refund",
     "RegistryAccount",
     "Role",
     "Saying",

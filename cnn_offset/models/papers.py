@@ -25,20 +25,36 @@ class Attestation(WorkMixin, Model):
     """The certificate of an order's cancellations, numbered without gaps.
 
     The number is given in the transaction that fulfils the order; the PDF is made, signed
-    and stored once after that. ``data`` is what the PDF was made of.
+    and stored once after that. ``data`` is what the PDF was made of. A corrected one has a
+    number of its own and supersedes the one before it, which stays; what an order has are
+    links of one chain, and its attestation is the newest that is issued.
     """
 
     __tablename__ = "attestation"
     __table_args__ = (
         UniqueConstraint("sequence"),
         CheckConstraint("status = 'queued' OR length(sha256) = 64", name="issued_has_hash"),
+        CheckConstraint("supersedes_id != id", name="supersedes_another"),
         Index("ix_attestation_registered_on", "fulfilled_at", "id"),
+        Index("ix_attestation_order", "order_id", "id"),
+        # One chain for an order, and it does not branch.
+        Index(
+            "uq_attestation_first",
+            "order_id",
+            unique=True,
+            sqlite_where=text("supersedes_id IS NULL"),
+            postgresql_where=text("supersedes_id IS NULL"),
+        ),
         due_index("attestation"),
     )
     MOVES: ClassVar[Mapping[Any, Any]] = ATTESTATION_MOVES
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"), unique=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
+    supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("attestation.id"), unique=True)
+    """The one that this one replaces: same units, same serial numbers."""
+    correction: Mapped[str] = mapped_column(default="", server_default="")
+    """Why it replaces another; anybody may read it in the record."""
     sequence: Mapped[int]
     year: Mapped[int]
     check_code: Mapped[str] = mapped_column(String(32), unique=True)
@@ -55,6 +71,21 @@ class Attestation(WorkMixin, Model):
     issued_at: Mapped[datetime | None]
 
     order: Mapped[Order] = relationship()
+    supersedes: Mapped[Attestation | None] = relationship(
+        remote_side="Attestation.id", back_populates="superseded_by"
+    )
+    superseded_by: Mapped[Attestation | None] = relationship(
+        back_populates="supersedes", uselist=False
+    )
+    """Also one that is still being made; see :attr:`is_current`."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is issued and no issued one has taken its place."""
+        after = self.superseded_by
+        return self.status is AttestationStatus.ISSUED and (
+            after is None or after.status is not AttestationStatus.ISSUED
+        )
 
     @property
     def number(self) -> str:

@@ -13,6 +13,7 @@ from cnn_offset.domain.status import (
     ATTESTATION_MOVES,
     BANK_ENTRY_MOVES,
     CANCELLATION_MOVES,
+    CASE_MOVES,
     CHECKOUT_MOVES,
     DELIVERY_MOVES,
     LISTING_MOVES,
@@ -21,10 +22,12 @@ from cnn_offset.domain.status import (
     ORDER_MOVES,
     PAYMENT_MOVES,
     PAYOUT_MOVES,
+    PROPOSAL_MOVES,
     ApplicationStatus,
     AttestationStatus,
     BankEntryStatus,
     CancellationStatus,
+    CaseStatus,
     CheckoutStatus,
     DeliveryStatus,
     IllegalMoveError,
@@ -34,6 +37,7 @@ from cnn_offset.domain.status import (
     OrderStatus,
     PaymentStatus,
     PayoutStatus,
+    ProposalStatus,
     is_move,
 )
 
@@ -50,6 +54,8 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (LISTING_MOVES, ListingStatus, ListingStatus.DRAFT),
     (PAYOUT_MOVES, PayoutStatus, PayoutStatus.STARTED),
     (BANK_ENTRY_MOVES, BankEntryStatus, BankEntryStatus.WAITING),
+    (PROPOSAL_MOVES, ProposalStatus, ProposalStatus.WAITING),
+    (CASE_MOVES, CaseStatus, CaseStatus.OPEN),
 ]
 PAIRS = [(moves, old, new) for moves, kind, _ in TABLES for old in kind for new in kind]
 
