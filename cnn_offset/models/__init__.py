@@ -10,6 +10,15 @@ from cnn_offset.models.correcting import Correction
 from cnn_offset.models.deciding import Proposal, ProposalKind
 from cnn_offset.models.figures import Figure, Span, Tally, TallyPlace, Visit
 from cnn_offset.models.forgetting import DoomedFile
+from cnn_offset.models.fees import (
+    FeeConsent,
+    FeeSchedule,
+    FeeStatement,
+    FeeStatementLine,
+    FeeTier,
+    FeeVolume,
+    OrderFee,
+)
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
@@ -55,6 +64,12 @@ __all__ = [
     "DoomedFile",
     "Event",
     "Figure",
+    "FeeConsent",
+    "FeeSchedule",
+    "FeeStatement",
+    "FeeStatementLine",
+    "FeeTier",
+    "FeeVolume",
     "Finding",
     "IncomingMail",
     "Invitation",
@@ -64,6 +79,7 @@ __all__ = [
     "Offer",
     "OfferTerms",
     "Order",
+    "OrderFee",
     "OrderLine",
     "OrderTerm",
     "PageVersion",

@@ -49,6 +49,13 @@ def upgrade() -> None:
         batch.alter_column("role", existing_type=sa.String(length=32), nullable=True)
         batch.create_check_constraint(op.f("ck_invitation_operator_role"), ROLES)
         batch.create_check_constraint(op.f("ck_invitation_either"), EITHER)
+    op.create_table(
+        "doomed_file",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_doomed_file")),
+    )
     for name, table, columns, where in PARTIAL:
         op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)
     for name, table, columns in PLAIN:
@@ -63,6 +70,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM chore WHERE name = 'retention'")
     for name, table, *_ in (*reversed(PLAIN), *reversed(PARTIAL)):
         op.drop_index(name, table_name=table)
+    op.drop_table("doomed_file")
     # The desk's own: the older application knows only providers' staff.
     op.execute("DELETE FROM invitation WHERE provider_id IS NULL")
     with op.batch_alter_table("invitation") as batch:
