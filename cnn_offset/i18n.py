@@ -26,8 +26,9 @@ from cnn_offset.domain.status import (
     AttestationStatus,
     BankEntryStatus,
     CancellationStatus,
-    CorrectionStatus,
     CaseStatus,
+    CorrectionStatus,
+    FeeStatementStatus,
     ListingStatus,
     MessageStatus,
     OrderStatus,
@@ -156,6 +157,10 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         ProposalStatus.APPROVED: N_("Approved"),
         ProposalStatus.REFUSED: N_("Refused"),
         ProposalStatus.WITHDRAWN: N_("Withdrawn"),
+    },
+    FeeStatementStatus: {
+        FeeStatementStatus.OPEN: N_("To be settled"),
+        FeeStatementStatus.SETTLED: N_("Settled"),
     },
     SurveyStatus: {
         SurveyStatus.DRAFT: N_("Draft"),

@@ -44,6 +44,11 @@ def paper_number(kind: str, sequence: int) -> str:
     return f"{'PF' if kind == 'pro_forma' else 'R'}{sequence:06d}"
 
 
+def statement_number(sequence: int) -> str:
+    """Write the number of a statement of fees: ``FS000007``."""
+    return f"FS{sequence:06d}"
+
+
 def parse_attestation_number(text: str) -> tuple[int, int] | None:
     """Read a number as people type it, in either case, with spaces or ``-`` for ``/``."""
     plain = re.sub(r"\s", "", text).upper().replace("-", "/").replace("_", "/")

@@ -185,6 +185,32 @@ class CaseStatus(StrEnum):
     CLOSED = "closed"
 
 
+class CorrectionStatus(StrEnum):
+    """What a purchaser asked to have corrected on an attestation.
+
+    ``corrected``: another attestation has been numbered in place of the old one.
+    """
+
+    ASKED = "asked"
+    CORRECTED = "corrected"
+    REFUSED = "refused"
+
+
+class RefundStatus(StrEnum):
+    """Money that a processor is to give back. ``done``: it took the order to do so."""
+
+    QUEUED = "queued"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class FeeStatementStatus(StrEnum):
+    """A monthly statement of fees: open until an operator has seen it settled."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+
+
 class IllegalMoveError(Exception):
     """A move that the tables below do not allow."""
 
@@ -336,6 +362,25 @@ CASE_MOVES: Final[Moves[CaseStatus]] = {
     CaseStatus.ESCALATED: frozenset({CaseStatus.CLOSED}),
     # Whoever writes again opens it again; a claim stays one.
     CaseStatus.CLOSED: frozenset({CaseStatus.OPEN, CaseStatus.ESCALATED}),
+}
+
+CORRECTION_MOVES: Final[Moves[CorrectionStatus]] = {
+    CorrectionStatus.ASKED: frozenset({CorrectionStatus.CORRECTED, CorrectionStatus.REFUSED}),
+    CorrectionStatus.CORRECTED: frozenset(),
+    # Whoever was refused asks again, with another wish.
+    CorrectionStatus.REFUSED: frozenset(),
+}
+REFUND_MOVES: Final[Moves[RefundStatus]] = {
+    RefundStatus.QUEUED: frozenset({RefundStatus.DONE, RefundStatus.REFUSED}),
+    RefundStatus.DONE: frozenset(),
+    # Tried again by another refund, under another key.
+    RefundStatus.REFUSED: frozenset(),
+}
+
+FEE_STATEMENT_MOVES: Final[Moves[FeeStatementStatus]] = {
+    FeeStatementStatus.OPEN: frozenset({FeeStatementStatus.SETTLED}),
+    # Said in error.
+    FeeStatementStatus.SETTLED: frozenset({FeeStatementStatus.OPEN}),
 }
 
 

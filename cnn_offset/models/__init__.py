@@ -8,8 +8,6 @@ from cnn_offset.models.casework import Case, CaseFile, CaseMessage, IncomingMail
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
 from cnn_offset.models.correcting import Correction
 from cnn_offset.models.deciding import Proposal, ProposalKind
-from cnn_offset.models.figures import Figure, Span, Tally, TallyPlace, Visit
-from cnn_offset.models.forgetting import DoomedFile
 from cnn_offset.models.fees import (
     FeeConsent,
     FeeSchedule,
@@ -19,6 +17,8 @@ from cnn_offset.models.fees import (
     FeeVolume,
     OrderFee,
 )
+from cnn_offset.models.figures import Figure, Span, Tally, TallyPlace, Visit
+from cnn_offset.models.forgetting import DoomedFile
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
@@ -63,13 +63,13 @@ __all__ = [
     "Counter",
     "DoomedFile",
     "Event",
-    "Figure",
     "FeeConsent",
     "FeeSchedule",
     "FeeStatement",
     "FeeStatementLine",
     "FeeTier",
     "FeeVolume",
+    "Figure",
     "Finding",
     "IncomingMail",
     "Invitation",

@@ -59,15 +59,22 @@ class Provider(WorkMixin, Model):
     """Since when operators keep its offers from new orders; None if they do not."""
     suspended_why: Mapped[str] = mapped_column(default="", server_default="")
     """What it was told."""
+    fees_unaccepted: Mapped[bool] = mapped_column(default=False, server_default="0")
+    """Whether a schedule of fees holds that it has not accepted: it takes no new orders."""
 
     payout_methods: Mapped[list[PayoutMethod]] = relationship(
         back_populates="provider", order_by="PayoutMethod.id"
     )
 
     @property
+    def takes_orders(self) -> bool:
+        """Whether it takes new orders at all."""
+        return self.suspended_at is None and not self.fees_unaccepted
+
+    @property
     def ways_to_pay(self) -> dict[str, PayoutMethod]:
-        """How new orders of it can be paid, by method; empty while it is suspended."""
-        if self.suspended_at is not None:
+        """How new orders of it can be paid, by method; empty while it takes none."""
+        if not self.takes_orders:
             return {}
         return {
             each.method_id: each

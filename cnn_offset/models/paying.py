@@ -66,6 +66,8 @@ class Payment(WorkMixin, Model):
     """The verdict on the facts so far, kept for lists."""
     paid_order: Mapped[bool] = mapped_column(default=False)
     """Whether this is the payment that paid the order."""
+    fee_minor: Mapped[int | None] = mapped_column(BigInteger)
+    """What the processor is asked to set aside for the platform; None: not decided yet."""
     processor_ref: Mapped[str] = mapped_column(String(127), default="")
     redirect_url: Mapped[str] = mapped_column(default="")
     instructions: Mapped[list[Any] | None]
@@ -115,6 +117,8 @@ class PaymentFact(Model):
     payee: Mapped[str | None]
     fee_minor: Mapped[int | None] = mapped_column(BigInteger)
     """What the processor kept of the amount, in the same currency; None if it did not say."""
+    platform_minor: Mapped[int | None] = mapped_column(BigInteger)
+    """What went to the platform with the money, or back with a refund; None if nothing was said."""
     at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(default="")
     actor: Mapped[str] = mapped_column(String(120))

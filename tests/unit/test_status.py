@@ -16,6 +16,7 @@ from cnn_offset.domain.status import (
     CASE_MOVES,
     CHECKOUT_MOVES,
     DELIVERY_MOVES,
+    FEE_STATEMENT_MOVES,
     LISTING_MOVES,
     MESSAGE_MOVES,
     OFFER_MOVES,
@@ -30,6 +31,7 @@ from cnn_offset.domain.status import (
     CaseStatus,
     CheckoutStatus,
     DeliveryStatus,
+    FeeStatementStatus,
     IllegalMoveError,
     ListingStatus,
     MessageStatus,
@@ -56,6 +58,7 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (BANK_ENTRY_MOVES, BankEntryStatus, BankEntryStatus.WAITING),
     (PROPOSAL_MOVES, ProposalStatus, ProposalStatus.WAITING),
     (CASE_MOVES, CaseStatus, CaseStatus.OPEN),
+    (FEE_STATEMENT_MOVES, FeeStatementStatus, FeeStatementStatus.OPEN),
 ]
 PAIRS = [(moves, old, new) for moves, kind, _ in TABLES for old in kind for new in kind]
 
