@@ -61,6 +61,24 @@ def account(session: Session, provider_id: int, account_id: int) -> RegistryAcco
     return found
 
 
+def mapping(session: Session, provider_id: int, mapping_id: int) -> AccountActivity:
+    """Return what maps an activity to an account of a provider.
+
+    Raises:
+        NotFoundError: there is none, or it is another provider's.
+
+    """
+    found = session.scalar(
+        select(AccountActivity)
+        .join(AccountActivity.account)
+        .where(AccountActivity.id == mapping_id, RegistryAccount.provider_id == provider_id)
+        .options(selectinload(AccountActivity.account), selectinload(AccountActivity.activity))
+    )
+    if found is None:
+        raise NotFoundError(f"mapping {mapping_id}")
+    return found
+
+
 def activity(session: Session, account: RegistryAccount, ref: str) -> Activity:
     """Return the activity that the registry of ``account`` calls ``ref``.
 

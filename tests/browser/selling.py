@@ -118,6 +118,14 @@ def approve(operator: Visitor) -> None:
     assert operator.has(".notice.good")
 
 
+def approve_mapping(operator: Visitor) -> None:
+    """Approve, as the second operator, that the project is mapped to the account."""
+    operator.go("/operator/proposals")
+    operator.press("main table a")
+    operator.press("form[action$='/approve'] button")
+    assert operator.has(".notice.good")
+
+
 def ask_for_bank_transfer(visitor: Visitor) -> None:
     """Type the bank's details and ask for bank transfer."""
     visitor.go("/provider/payouts")

@@ -33,6 +33,7 @@ def test_from_registration_to_a_sold_tonne(
 
     operator = staff("operator@demo.example")
     selling.approve(operator)
+    selling.approve_mapping(staff("second.operator@demo.example"))
 
     visitor.go("/provider")
     assert visitor.has("ol.todo")

@@ -39,6 +39,7 @@ from cnn_offset.models import (
     WebAuthn,
 )
 from tests.conftest import Clock
+from tests.factories import make_activity
 from tests.web.people import add_person, log_in
 from tests.web.selling import sell
 
@@ -99,6 +100,7 @@ def make_world(app: Flask, clock: Clock) -> World:
         offer = db.session.get_one(Offer, sale.offer_id)
         application = _application(people[PURCHASER], clock)
         mapped = _account(order.provider, offer.block, clock)
+        spare = make_activity()
         listing = _listing(order.provider, offer.block, clock)
         theirs = db.session.scalars(select(Provider).where(Provider.slug == other.provider)).one()
         waiting = _listing(theirs, offer.block, clock, status=ListingStatus.SUBMITTED)
@@ -179,7 +181,9 @@ def make_world(app: Flask, clock: Clock) -> World:
             "admin.provider": {"slug": sale.provider},
             "admin.open_account": {"slug": sale.provider},
             "admin.map_activity": {"slug": sale.provider},
-            "admin.unmap_activity": {"slug": sale.provider},
+            "admin.change_mapping": {"slug": sale.provider},
+            "admin.suspend_provider": {"slug": sale.provider},
+            "admin.resume_provider": {"slug": sale.provider},
             **{
                 key: {"listing_id": waiting.id, "picture_id": waiting.pictures[0].id}
                 for key in (
@@ -191,10 +195,14 @@ def make_world(app: Flask, clock: Clock) -> World:
             },
         }
         made.forms = {
-            "admin.unmap_activity": {
+            "admin.map_activity": {
                 "account_id": str(mapped.account_id),
-                "ref": offer.block.activity.ref,
+                "ref": spare.ref,
+                "why": "it is theirs",
             },
+            "admin.change_mapping": {"wanted": "unmap", "reason": "it is theirs no longer"},
+            "admin.suspend_provider": {"reason": "they do not answer"},
+            "admin.resume_provider": {"reason": "they do"},
             "provider.money_decide": {"act": "dismiss"},
             "provider.read_account": {"account": str(mapped.account_id)},
         }

@@ -25,6 +25,7 @@ from cnn_offset.models import (
     Event,
     Message,
     Proof,
+    Proposal,
     Provider,
     RegistryAccount,
     Role,
@@ -37,6 +38,7 @@ from cnn_offset.services import (
     holdings,
     mapping,
     particulars,
+    proposing,
 )
 from cnn_offset.services.applying import PENDING_ACCOUNT, Stored, Wish, read_activities
 from cnn_offset.services.attention import attention
@@ -254,7 +256,13 @@ def test_approving_makes_a_provider_with_its_account(here: Flask, clock: Clock) 
     assert (account.registry_id, account.account_ref) == ("cdm", "PHA-77")
     assert account.kind is AccountKind.PERMANENT
     assert account.due_at == clock()
-    assert [each.activity_id for each in account.mappings] == [known], "only what was chosen"
+    assert account.mappings == [], "a second operator must approve it"
+    (proposal,) = db.session.scalars(select(Proposal))
+    assert proposal.payload == {"wanted": "map", "activities": [known]}, "only what was chosen"
+    with unit_of_work() as session:
+        proposing.approve(session, proposing.find(session, 1), actor="op2@example.org", now=clock())
+    (account,) = db.session.scalars(select(RegistryAccount))
+    assert [each.activity_id for each in account.mappings] == [known]
     found = application(number)
     assert found.status is ApplicationStatus.APPROVED
     assert found.provider_id == provider_id

@@ -25,8 +25,16 @@ from cnn_offset.models import (
     RegistryAccount,
     UnmappedBlock,
 )
-from cnn_offset.services import NotFoundError, ServiceError, holdings, stock
+from cnn_offset.services import (
+    NotFoundError,
+    ServiceError,
+    entitling,
+    holdings,
+    proposing,
+    stock,
+)
 from cnn_offset.services.attention import attention
+from cnn_offset.services.entitling import Entitlement
 from cnn_offset.services.fitting import SHRUNK
 from cnn_offset.services.terms import close
 from tests.factories import make_activity, make_block, make_offer, make_provider
@@ -175,6 +183,26 @@ def test_says_what_stands_in_the_way(shop: Shop, obstacle: Obstacle | None) -> N
         obstacle or "",
     )
     assert shop.offer.status is OfferStatus.OPEN, "it shows again when the obstacle is gone"
+
+
+def test_what_is_paid_in_part_is_offered_where_operators_allow_it(shop: Shop) -> None:
+    account_id = mirror(shop)
+    ref = shop.offer.block.block_ref
+    shop.registry.books[ref] = replace(shop.registry.books[ref], obstacle=Obstacle.PROCEEDS_PARTLY)
+    for wanted, eligible in ((Entitlement.ALLOW_PARTIAL, True), (Entitlement.END_PARTIAL, False)):
+        with unit_of_work() as session:
+            account = session.get_one(RegistryAccount, account_id)
+            asked = entitling.propose(
+                session, account, [account.mappings[0].activity], wanted,
+                reason="EB 96", actor="one@x", now=shop.clock(),
+            )  # fmt: skip
+            assert proposing.approve(session, asked, actor="two@x", now=shop.clock())
+        assert read(shop, account_id).due_at
+        assert shop.offer.block.eligible is eligible
+    # One that is not paid at all is none of it.
+    shop.registry.books[ref] = replace(shop.registry.books[ref], obstacle=Obstacle.PROCEEDS_UNPAID)
+    read(shop, account_id)
+    assert not shop.offer.block.eligible
 
 
 def test_a_temporary_account_offers_nothing(shop: Shop) -> None:

@@ -12,13 +12,14 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import select
 
-from cnn_offset.domain.status import ApplicationStatus
+from cnn_offset.domain.status import ApplicationStatus, ProposalStatus
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import (
     AccountActivity,
     Activity,
     Application,
     Proof,
+    Proposal,
     Provider,
     RegistryAccount,
     User,
@@ -147,6 +148,7 @@ def test_from_application_to_workspace(app: Flask, ada: FlaskClient, lang: str) 
     assert "I do." in desk.get(f"{at}/{made.id}").text
     approved = post(desk, f"{at}/{made.id}/approve", activity=known)
     assert approved.headers["Location"] == f"/{lang}/operator/providers/baobab-energie"
+    approve_mapping(app, lang)
     assert "90041" in desk.get(approved.headers["Location"]).text
     assert f"/{lang}/provider" in ada.get(f"/{lang}/apply/application").text
     home = ada.get(f"/{lang}/provider")
@@ -483,6 +485,18 @@ def provider(app: Flask) -> str:
         return made.slug
 
 
+def approve_mapping(app: Flask, lang: str = "en") -> None:
+    """Have a second operator approve what was asked for last."""
+    email = f"second{len(rows(app, User))}@example.org"
+    add_person(app, email, "operator")
+    second = log_in(app, email)
+    proposal = rows(app, Proposal)[-1]
+    at = f"/{lang}/operator/proposals/{proposal.id}"
+    assert "90041" in second.get(at).text
+    assert post(second, f"{at}/approve").status_code == 302
+    assert rows(app, Proposal)[-1].status is ProposalStatus.APPROVED
+
+
 def test_mapping_at_the_desk(app: Flask, desk: FlaskClient, provider: str) -> None:
     at = f"/en/operator/providers/{provider}"
     assert "Rift &amp; Lake" in desk.get("/en/operator/providers?q=lake").text
@@ -494,20 +508,36 @@ def test_mapping_at_the_desk(app: Flask, desk: FlaskClient, provider: str) -> No
     (opened,) = rows(app, RegistryAccount)
     for lang in ("en", "fr", "es"):
         assert "PHA-1" in desk.get(f"/{lang}/operator/providers/{provider}").text
-    mapped = {"account_id": opened.id, "ref": " 90041 "}
+    mapped = {"account_id": opened.id, "ref": " 90041 ", "why": "focal point by MoC"}
+    assert post(desk, f"{at}/map", **{**mapped, "why": " "}).status_code == 422
     assert post(desk, f"{at}/map", **{**mapped, "ref": ""}).status_code == 422
     assert post(desk, f"{at}/map", **{**mapped, "ref": "123"}).status_code == 422
     # Of another registry.
     assert post(desk, f"{at}/map", **{**mapped, "ref": "90042"}).status_code == 422
     assert post(desk, f"{at}/map", **{**mapped, "account_id": 99}).status_code == 404
     assert post(desk, f"{at}/map", **{**mapped, "account_id": "x"}).status_code == 404
-    for _ in range(2):
-        assert post(desk, f"{at}/map", **mapped).status_code == 302
-    assert len(rows(app, AccountActivity)) == 1
-    assert post(desk, f"{at}/unmap", **{**mapped, "ref": "nothing"}).status_code == 302
-    for _ in range(2):
-        assert post(desk, f"{at}/unmap", **mapped).status_code == 302
+    assert post(desk, f"{at}/map", **mapped).status_code == 302
+    assert post(desk, f"{at}/map", **mapped).status_code == 422, "asked for already"
+    assert rows(app, AccountActivity) == [], "another operator must approve it"
+    approve_mapping(app)
+    (made,) = rows(app, AccountActivity)
+    assert post(desk, f"{at}/map", **mapped).status_code == 422, "mapped already"
+    change = f"{at}/mappings/{made.id}"
+    for lang in ("en", "fr", "es"):
+        page = desk.get(f"/{lang}/operator/providers/{provider}/mappings/{made.id}").text
+        assert "allow_partial" in page
+        assert "end_partial" not in page
+    assert post(desk, change, wanted="end_partial", reason="x").status_code == 422
+    assert post(desk, change, wanted="allow_partial", reason="").status_code == 422
+    assert post(desk, change, wanted="allow_partial", reason="EB 96").status_code == 302
+    assert post(desk, change, wanted="unmap", reason="sold").status_code == 422
+    approve_mapping(app)
+    assert rows(app, AccountActivity)[0].allows_partial
+    assert "end_partial" in desk.get(change).text
+    assert post(desk, change, wanted="unmap", reason="sold").status_code == 302
+    approve_mapping(app)
     assert rows(app, AccountActivity) == []
+    assert desk.get(change).status_code == 404
     assert post(desk, f"{at}/accounts", registry="cdm", kind="pending").status_code == 302
     assert PENDING_ACCOUNT in {each.account_ref for each in rows(app, RegistryAccount)}
     assert desk.get("/en/operator/providers/nobody").status_code == 404
@@ -524,7 +554,6 @@ def test_an_account_of_another_providers(app: Flask, desk: FlaskClient, provider
     at = f"/en/operator/providers/{other}"
     assert post(desk, f"{at}/accounts", **account).status_code == 422
     assert post(desk, f"{at}/map", account_id=opened.id, ref="90041").status_code == 404
-    assert post(desk, f"{at}/unmap", account_id=opened.id, ref="90041").status_code == 404
 
 
 def test_waiting_applications_are_counted(app: Flask, ada: FlaskClient, desk: FlaskClient) -> None:

@@ -11,7 +11,9 @@ from flask_security import current_user
 
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.blueprints.catalogue.words import SCOPES, TECHNOLOGIES, registry, scope, technology
+from cnn_offset.domain.staff import DeskDuty
 from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.guards import operator_may
 from cnn_offset.i18n import LANGUAGES, countries, language
 from cnn_offset.models import ActivityKind
 from cnn_offset.services import ServiceError, registering
@@ -50,6 +52,7 @@ def _registries() -> dict[str, str]:
 
 
 @bp.route("/operator/activities/new", methods=["GET", "POST"])
+@operator_may(DeskDuty.PROVIDERS)
 def new_activity() -> ResponseReturnValue:
     """Register a project; its provider writes the description."""
     if request.method == "GET":

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.blueprints.catalogue.words import registry
+from cnn_offset.domain.staff import DeskDuty
 from cnn_offset.domain.status import ApplicationStatus
 from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.guards import operator_may
 from cnn_offset.models import Application
 from cnn_offset.services import NotFoundError, ServiceError, applying
 from cnn_offset.typed import Typed
@@ -70,12 +72,14 @@ def _page(application: Application, typed: Typed | None = None) -> ResponseRetur
 
 
 @bp.post("/operator/applications/<number>/ask")
+@operator_may(DeskDuty.PROVIDERS)
 def ask_applicant(number: str) -> ResponseReturnValue:
     """Ask the applicant something."""
     return _say(number, "question", gettext("Please write what you want to know."), applying.ask)
 
 
 @bp.post("/operator/applications/<number>/refuse")
+@operator_may(DeskDuty.PROVIDERS)
 def refuse_application(number: str) -> ResponseReturnValue:
     """Refuse an application, saying why."""
     return _say(number, "reason", gettext("Please write the reason."), applying.refuse)
@@ -104,6 +108,7 @@ def _say(number: str, name: str, missing: str, verb: Callable[..., None]) -> Res
 
 
 @bp.post("/operator/applications/<number>/approve")
+@operator_may(DeskDuty.PROVIDERS)
 def approve_application(number: str) -> ResponseReturnValue:
     """Make the applicant a provider, with the activities chosen."""
     application_id = applying.find(db.session(), _id(number)).id

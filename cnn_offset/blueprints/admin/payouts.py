@@ -9,8 +9,10 @@ from flask_security import current_user
 
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.domain.money import Money
+from cnn_offset.domain.staff import DeskDuty
 from cnn_offset.domain.text import UnreadableTextError, clean_line
 from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.guards import operator_may
 from cnn_offset.models import PayoutMethod
 from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import ServiceError, bank_details
@@ -49,6 +51,7 @@ def _minimum(row: PayoutMethod) -> Money | None:
 
 
 @bp.post("/operator/payouts/<payout_id>/enable")
+@operator_may(DeskDuty.PROVIDERS, fresh=True)
 def payout_enable(payout_id: str) -> ResponseReturnValue:
     """Enable bank transfer with the details on the page."""
     here = platform()
@@ -69,6 +72,7 @@ def payout_enable(payout_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/operator/payouts/<payout_id>/refuse")
+@operator_may(DeskDuty.PROVIDERS, fresh=True)
 def payout_refuse(payout_id: str) -> ResponseReturnValue:
     """Refuse a request with a reason."""
     here = platform()

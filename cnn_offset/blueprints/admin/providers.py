@@ -1,24 +1,32 @@
-"""Providers: their accounts in the registries, and the activities mapped to these."""
+"""Providers: suspended or not, their accounts in the registries, and what is mapped to these."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, ngettext
+from flask_babel import gettext
 from flask_security import current_user
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from cnn_offset.blueprints.admin.desk import bp
+from cnn_offset.blueprints.admin.proposed import Change, Described, describes
 from cnn_offset.blueprints.catalogue.words import registry
+from cnn_offset.domain.staff import DeskDuty
 from cnn_offset.extensions import db, platform, unit_of_work
-from cnn_offset.models import AccountKind, Provider
-from cnn_offset.services import NotFoundError, ServiceError, holdings, mapping
+from cnn_offset.guards import operator_may
+from cnn_offset.i18n import language, localised
+from cnn_offset.models import AccountKind, Proposal, ProposalKind, Provider
+from cnn_offset.services import NotFoundError, ServiceError, entitling, mapping, suspending
+from cnn_offset.services.entitling import Entitlement
 from cnn_offset.typed import Typed
 from cnn_offset.web import row_id
 
 PAGE: Final = 50
+_MAPPING: Final = f"/operator/providers/<slug>/mappings/<int(max={2**63 - 1}):mapping_id>"
 
 
 @bp.get("/operator/providers")
@@ -49,7 +57,7 @@ def _provider(slug: str) -> Provider:
 
 @bp.get("/operator/providers/<slug>")
 def provider(slug: str) -> ResponseReturnValue:
-    """Show a provider's accounts and what is mapped to them."""
+    """Show a provider, its accounts and what is mapped to them."""
     return _page(_provider(slug))
 
 
@@ -68,6 +76,7 @@ def _page(provider: Provider, typed: Typed | None = None) -> ResponseReturnValue
 
 
 @bp.post("/operator/providers/<slug>/accounts")
+@operator_may(DeskDuty.PROVIDERS)
 def open_account(slug: str) -> ResponseReturnValue:
     """Open one more account of a provider, or read a known one again."""
     provider_id, typed, here = _provider(slug).id, Typed(request.form), platform()
@@ -102,62 +111,170 @@ def open_account(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin.provider", slug=slug))
 
 
+@bp.post("/operator/providers/<slug>/suspend")
+@operator_may(DeskDuty.PROVIDERS, fresh=True)
+def suspend_provider(slug: str) -> ResponseReturnValue:
+    """Keep a provider's offers from new orders."""
+    return _switch(slug, suspending.suspend, gettext("Suspended. The provider is told by mail."))
+
+
+@bp.post("/operator/providers/<slug>/resume")
+@operator_may(DeskDuty.PROVIDERS, fresh=True)
+def resume_provider(slug: str) -> ResponseReturnValue:
+    """Let a suspended provider sell again."""
+    return _switch(slug, suspending.resume, gettext("Its offers are back in the catalogue."))
+
+
+def _switch(slug: str, verb: Callable[..., bool], done: str) -> ResponseReturnValue:
+    provider_id, typed = _provider(slug).id, Typed(request.form)
+    reason = typed.lines("reason", longest=2000, missing=gettext("Please write the reason."))
+    if typed.errors:
+        return _page(_provider(slug), typed)
+    with unit_of_work() as session:
+        changed = verb(
+            session, provider_id, reason, actor=current_user.email, now=platform().clock()
+        )
+    if changed:
+        flash(done, "success")
+    else:
+        flash(gettext("Somebody else has just done that."), "info")
+    return redirect(url_for("admin.provider", slug=slug))
+
+
 @bp.post("/operator/providers/<slug>/map")
+@operator_may(DeskDuty.PROVIDERS)
 def map_activity(slug: str) -> ResponseReturnValue:
-    """Let the provider offer units of an activity from one of its accounts."""
+    """Propose that the provider may offer units of an activity from one of its accounts."""
     typed, now = Typed(request.form), platform().clock()
     ref = typed.line("ref", longest=40, missing=gettext("Please enter a reference number."))
-    provider_id = _provider(slug).id
+    reason = typed.line("why", longest=500, missing=gettext("Please write the reason."))
+    provider_id, account_id = _provider(slug).id, request.form.get("account_id", type=row_id)
+    if account_id is None:
+        raise NotFoundError("account")
     if not typed.errors:
         try:
             with unit_of_work() as session:
-                account = mapping.account(session, provider_id, _account_id())
-                holdings.map_activity(
+                account = mapping.account(session, provider_id, account_id)
+                entitling.propose(
                     session,
                     account,
-                    mapping.activity(session, account, ref),
+                    [mapping.activity(session, account, ref)],
+                    Entitlement.MAP,
+                    reason=reason,
                     actor=current_user.email,
                     now=now,
                 )
         except ServiceError as error:
             typed.errors["ref"] = gettext(error.message, **error.values)
     if typed.errors:
-        typed.values["account_id"] = request.form.get("account_id", "")
+        typed.values["account_id"] = str(account_id)
         return _page(_provider(slug), typed)
-    flash(gettext("Mapped. The account is read again at once."), "success")
-    return redirect(url_for("admin.provider", slug=slug))
+    return _proposed(slug)
 
 
-@bp.post("/operator/providers/<slug>/unmap")
-def unmap_activity(slug: str) -> ResponseReturnValue:
-    """Take an activity back; its offers close, running orders go on."""
-    provider_id = _provider(slug).id
-    try:
-        with unit_of_work() as session:
-            account = mapping.account(session, provider_id, _account_id())
-            closed = holdings.unmap_activity(
-                session,
-                account,
-                mapping.activity(session, account, request.form.get("ref", "")),
-                actor=current_user.email,
-                now=platform().clock(),
-            )
-    except ServiceError as error:
-        flash(gettext(error.message, **error.values), "error")
-        return redirect(url_for("admin.provider", slug=slug))
+def _proposed(slug: str) -> ResponseReturnValue:
     flash(
-        ngettext(
-            "No longer mapped. %(num)s offer is closed.",
-            "No longer mapped. %(num)s offers are closed.",
-            closed,
-        ),
-        "success",
+        gettext("Asked for. Another operator must approve it under “For two persons”."), "success"
     )
     return redirect(url_for("admin.provider", slug=slug))
 
 
-def _account_id() -> int:
-    number = request.form.get("account_id", type=row_id)
-    if number is None:
-        raise NotFoundError("account")
-    return number
+@bp.route(_MAPPING, methods=["GET", "POST"])
+@operator_may(DeskDuty.PROVIDERS)
+def change_mapping(slug: str, mapping_id: int) -> ResponseReturnValue:
+    """Propose to take an activity back, or to allow more or less of it."""
+    provider, typed = _provider(slug), Typed(request.form)
+    found = mapping.mapping(db.session(), provider.id, mapping_id)
+    choices = {
+        Entitlement.UNMAP: gettext("Take the project back: its offers close, running orders go on"),
+        Entitlement.ALLOW_PARTIAL: gettext(
+            "Allow units whose share of proceeds is paid in part; the registry must have agreed "
+            "to cancel them"
+        ),
+        Entitlement.END_PARTIAL: gettext(
+            "Allow units whose share of proceeds is paid in part no longer"
+        ),
+    }
+    del choices[Entitlement.ALLOW_PARTIAL if found.allows_partial else Entitlement.END_PARTIAL]
+    if request.method == "POST":
+        wanted = typed.choice("wanted", choices, gettext("Please choose what is to change."))
+        reason = typed.lines("reason", longest=2000, missing=gettext("Please write the reason."))
+        if not typed.errors:
+            try:
+                with unit_of_work() as session:
+                    kept = mapping.mapping(session, provider.id, found.id)
+                    entitling.propose(
+                        session,
+                        kept.account,
+                        [kept.activity],
+                        Entitlement(wanted),
+                        reason=reason,
+                        actor=current_user.email,
+                        now=platform().clock(),
+                    )
+            except ServiceError as error:
+                typed.errors[""] = gettext(error.message, **error.values)
+            else:
+                return _proposed(slug)
+    page = render_template(
+        "admin/mapping.html",
+        provider=_provider(slug),
+        mapping=mapping.mapping(db.session(), provider.id, mapping_id),
+        choices=[(each, text, "") for each, text in choices.items()],
+        values=typed.values,
+        errors=typed.errors,
+    )
+    return page, 422 if typed.errors else 200
+
+
+@describes(ProposalKind.MAPPING)
+def _mapping(session: Session, proposal: Proposal) -> Described:
+    account, activities, wanted = entitling.of_proposal(session, proposal)
+    what = {
+        Entitlement.MAP: gettext(
+            "Let %(provider)s offer units of these projects from its account.",
+            provider=account.provider.name,
+        ),
+        Entitlement.UNMAP: gettext(
+            "Let %(provider)s offer units of these projects no longer.",
+            provider=account.provider.name,
+        ),
+        Entitlement.ALLOW_PARTIAL: gettext(
+            "Let %(provider)s offer units of these projects whose share of proceeds is paid in "
+            "part.",
+            provider=account.provider.name,
+        ),
+        Entitlement.END_PARTIAL: gettext(
+            "Let %(provider)s offer units of these projects only if the share of proceeds is "
+            "paid in full.",
+            provider=account.provider.name,
+        ),
+    }[wanted]
+    yes, no = gettext("Yes"), gettext("No")
+    after = yes if wanted in (Entitlement.MAP, Entitlement.ALLOW_PARTIAL) else no
+    closes = {
+        Entitlement.UNMAP: [gettext("Its offers of these units close; running orders go on.")],
+        Entitlement.ALLOW_PARTIAL: [
+            gettext("The registry must have agreed to cancel them: else paid orders get stuck.")
+        ],
+    }
+    return Described(
+        what=what,
+        changes=[
+            Change(
+                f"{each.ref} {localised(each.title, language())}",
+                no if after == yes else yes,
+                after,
+            )
+            for each in activities
+        ],
+        effects=[
+            *closes.get(wanted, []),
+            gettext(
+                "Account %(account)s at %(registry)s is read again at once.",
+                account=account.account_ref,
+                registry=registry(account.registry_id),
+            ),
+        ],
+        about=(account.provider.name, url_for("admin.provider", slug=account.provider.slug)),
+    )

@@ -11,8 +11,10 @@ from flask_security import current_user
 
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.blueprints.catalogue.cards import picture_url
+from cnn_offset.domain.staff import DeskDuty
 from cnn_offset.domain.status import ListingStatus
 from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.guards import operator_may
 from cnn_offset.i18n import LANGUAGES
 from cnn_offset.models import Activity, Listing
 from cnn_offset.services import ServiceError, describing, listing, reviewing
@@ -88,6 +90,7 @@ def review_picture(listing_id: int, picture_id: int, width: int) -> ResponseRetu
 
 
 @bp.post(f"{_REVIEW}/approve")
+@operator_may(DeskDuty.PROVIDERS)
 def review_approve(listing_id: int) -> ResponseReturnValue:
     """Show the version to the public."""
     try:
@@ -111,6 +114,7 @@ def review_approve(listing_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"{_REVIEW}/refuse")
+@operator_may(DeskDuty.PROVIDERS)
 def review_refuse(listing_id: int) -> ResponseReturnValue:
     """Give the version back to its provider with a reason."""
     try:
