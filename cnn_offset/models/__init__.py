@@ -1,6 +1,7 @@
 """The tables and their constraints."""
 
 from cnn_offset.models.applying import ApplicantRole, Application, ApplicationNote, Proof
+from cnn_offset.models.attending import CheckFault, DealtWith
 from cnn_offset.models.banking import BankEntry, BankStatement, Finding
 from cnn_offset.models.base import Model
 from cnn_offset.models.cancelling import Cancellation, CancelledRange
@@ -56,11 +57,13 @@ __all__ = [
     "Case",
     "CaseFile",
     "CaseMessage",
+    "CheckFault",
     "Checkout",
     "CheckoutLine",
     "Chore",
     "Correction",
     "Counter",
+    "DealtWith",
     "DoomedFile",
     "Event",
     "FeeConsent",

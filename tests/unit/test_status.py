@@ -15,6 +15,7 @@ from cnn_offset.domain.status import (
     CANCELLATION_MOVES,
     CASE_MOVES,
     CHECKOUT_MOVES,
+    CORRECTION_MOVES,
     DELIVERY_MOVES,
     FEE_STATEMENT_MOVES,
     LISTING_MOVES,
@@ -24,12 +25,14 @@ from cnn_offset.domain.status import (
     PAYMENT_MOVES,
     PAYOUT_MOVES,
     PROPOSAL_MOVES,
+    REFUND_MOVES,
     ApplicationStatus,
     AttestationStatus,
     BankEntryStatus,
     CancellationStatus,
     CaseStatus,
     CheckoutStatus,
+    CorrectionStatus,
     DeliveryStatus,
     FeeStatementStatus,
     IllegalMoveError,
@@ -40,6 +43,7 @@ from cnn_offset.domain.status import (
     PaymentStatus,
     PayoutStatus,
     ProposalStatus,
+    RefundStatus,
     is_move,
 )
 
@@ -58,6 +62,8 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (BANK_ENTRY_MOVES, BankEntryStatus, BankEntryStatus.WAITING),
     (PROPOSAL_MOVES, ProposalStatus, ProposalStatus.WAITING),
     (CASE_MOVES, CaseStatus, CaseStatus.OPEN),
+    (CORRECTION_MOVES, CorrectionStatus, CorrectionStatus.ASKED),
+    (REFUND_MOVES, RefundStatus, RefundStatus.QUEUED),
     (FEE_STATEMENT_MOVES, FeeStatementStatus, FeeStatementStatus.OPEN),
 ]
 PAIRS = [(moves, old, new) for moves, kind, _ in TABLES for old in kind for new in kind]
