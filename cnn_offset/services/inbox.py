@@ -210,11 +210,13 @@ def knows_purchaser(order: Order) -> bool:
 
 
 def index_order(session: Session, order: Order) -> None:
-    """Enter a new order in the index of what its provider finds it by."""
+    """Enter a new order in the index of what its provider and operators find it by."""
     name: Iterable[str] = (*words(f"{order.purchaser_name} {order.company}"), order.email[:74])
     terms = {f"name:{each}" for each in name} | {
         f"po:{each}" for each in words(order.purchase_order)
     }
+    # Operators alone look for these: a provider need not know for whom units are cancelled.
+    terms |= {f"for:{each}" for each in words(order.beneficiary)}
     session.connection().execute(
         insert(OrderTerm.__table__),  # type: ignore[arg-type]
         [
