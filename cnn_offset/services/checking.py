@@ -39,7 +39,7 @@ from cnn_offset.models import (
     Payment,
     User,
 )
-from cnn_offset.services import stock
+from cnn_offset.services import noticing, stock, tallying
 
 _PAID = (OrderStatus.PAID, OrderStatus.FULFILLED)
 
@@ -60,6 +60,7 @@ def check_all(session: Session, files: AbstractFileSystem) -> list[str]:
         *_papers(session),
         *_providers(session),
         *_history(session),
+        *_figures(session),
     ]
 
 
@@ -348,3 +349,10 @@ def _providers(session: Session) -> Iterator[str]:
         select(User.id).where(User.staff_role.is_not(None), User.provider_id.is_(None))
     ):
         yield f"user {number}: staff of no provider"
+
+
+def _figures(session: Session) -> Iterator[str]:
+    """What reports show is what the orders say, as far as it has been counted."""
+    unread = noticing.unread_days(session)
+    if unread is not None:
+        yield from tallying.check(session, unread=unread)
