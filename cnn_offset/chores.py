@@ -7,16 +7,36 @@ pauses when it fails, shown to operators when it keeps failing. Each may be done
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from cnn_offset.extensions import Platform, db, unit_of_work
 from cnn_offset.models import Chore
+from cnn_offset.services import noticing
 
+READ_HISTORY_EVERY: Final = timedelta(minutes=1)
+"""How long figures may lag behind what happened."""
 Turn = Callable[[Platform], datetime]
 """Does one turn and returns when the next one is due."""
 
-CHORES: Final[Mapping[str, Turn]] = {}
+
+def _fetch_mail(here: Platform) -> datetime:
+    from cnn_offset.mail.mailbox import fetch_mail  # with all that mails need
+
+    return fetch_mail(here)
+
+
+def _notice_changes(here: Platform) -> datetime:
+    now = here.clock()
+    with unit_of_work() as session:
+        more = noticing.notice(session, now=now)
+    return now if more else now + READ_HISTORY_EVERY
+
+
+CHORES: Final[Mapping[str, Turn]] = {
+    "figures": _notice_changes,
+    "mailbox": _fetch_mail,
+}
 """By the name of the row; migrations add the rows."""
 
 

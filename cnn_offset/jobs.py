@@ -39,6 +39,7 @@ from cnn_offset.models import (
     PayoutMethod,
     Provider,
     RegistryAccount,
+    Tally,
     WebhookDelivery,
 )
 from cnn_offset.plugins.errors import PluginError
@@ -59,7 +60,9 @@ from cnn_offset.services import (
     paying_out,
     reporting,
     statements,
+    tallying,
 )
+from cnn_offset.watching import write_calls
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ FARTHEST: Mapping[type[Any], timedelta] = {
     Attestation: 2 * LONGEST_PAUSE,
     WebhookDelivery: 2 * LONGEST_PAUSE,
     Message: 2 * LONGEST_PAUSE,
+    Tally: 2 * LONGEST_PAUSE,
     PayoutMethod: timedelta(hours=25),
     RegistryAccount: 2 * holdings.READ_AGAIN,
 }
@@ -185,7 +189,9 @@ def _send(here: Platform, row_id: int) -> datetime | None:
         unit_of_work,
         row_id,
         render=render,
-        transport=transport(here.settings),
+        transport=here.calls.watched(
+            ("mail", "mail", "send"), transport(here.settings), here.clock
+        ),
         now=here.clock(),
     )
     return None
@@ -225,6 +231,12 @@ def _record_matches(here: Platform, row_id: int) -> datetime | None:
     )
 
 
+def _count_day(here: Platform, row_id: int) -> datetime | None:
+    with unit_of_work() as session:
+        tallying.make_day(session, session.get_one(Tally, row_id).day, now=here.clock())
+    return None
+
+
 WORK: Mapping[str, tuple[Any, Work]] = {
     "payment": (Payment, _reconcile),
     "cancellation": (Cancellation, _pursue),
@@ -239,6 +251,7 @@ WORK: Mapping[str, tuple[Any, Work]] = {
     "registry_account": (RegistryAccount, _read_account),
     "offer": (Offer, _end_offer),
     "chore": (Chore, do_chore),
+    "tally": (Tally, _count_day),
 }
 
 
@@ -318,6 +331,7 @@ def _attempt(
         log.exception("%s %s failed", table, row_id)
         due_at, error = None, f"{type(failure).__name__}: {failure}"
     _finish(kind, row_id, fence, due_at=due_at, error=error, now=here.clock())
+    write_calls(here.calls, here.clock(), unit_of_work)
     return not error and shut
 
 
