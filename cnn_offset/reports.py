@@ -226,9 +226,9 @@ def csv_parts(table: Table, opened: OpenSession, provider_id: int, period: Perio
     text = io.StringIO()
     writer = csv.writer(text)
     text.write(BOM)
-    writer.writerow([_plain(each) for each in headings(table)])
+    writer.writerow([plain_cell(each) for each in headings(table)])
     for cells in rows(table, opened, provider_id, period):
-        writer.writerow([_plain(each) for each in cells])
+        writer.writerow([plain_cell(each) for each in cells])
         if text.tell() > 64 * 1024:
             yield text.getvalue()
             text.seek(0)
@@ -236,7 +236,8 @@ def csv_parts(table: Table, opened: OpenSession, provider_id: int, period: Perio
     yield text.getvalue()
 
 
-def _plain(cell: Cell) -> str:
+def plain_cell(cell: Cell) -> str:
+    """Write a cell for a CSV file; what looks like a formula gets an apostrophe in front."""
     if cell is None:
         return ""
     if isinstance(cell, datetime):
