@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -18,7 +15,7 @@ from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import OfferStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Block, Offer
-from cnn_offset.services import Begin, NotFoundError, ServiceError, stock
+from cnn_offset.services import Begin, NotFoundError, ServiceError, stock, tables
 from cnn_offset.services.offering import (
     Outside,
     Terms,
@@ -96,10 +93,10 @@ def read_table(
     read_price: Callable[[str, str], Money],
     read_quantity: Callable[[str], int],
 ) -> list[Line]:
-    """Read a table of offers: CSV with ``;``, ``,`` or tabs, as spreadsheets write it.
+    """Read a table of offers.
 
     Args:
-        raw: the file; UTF-8, UTF-16 with its mark, or Windows-1252.
+        raw: the file, as :func:`tables.read` takes it.
         read_price: reads an amount in a currency; raises ServiceError.
         read_quantity: reads a whole number; raises ValueError.
 
@@ -107,83 +104,8 @@ def read_table(
         ServiceError: the file is too large, no table, or lacks a column.
 
     """
-    if len(raw) > MAX_BYTES:
-        raise ServiceError(N_("The file is larger than 1 MB. Please divide it."))
-    text = _decode(raw)
-    rows = _rows(text)
-    header = next(rows, (0, []))[1]
-    places: dict[str, int] = {}
-    for place, cell in enumerate(header):
-        name = _column(cell)
-        if name in places:
-            raise ServiceError(N_("The column “%(name)s” is there twice."), name=cell.strip())
-        if name:
-            places[name] = place
-    missing = [COLUMNS[name][0] for name in _NEEDED if name not in places]
-    if missing:
-        raise ServiceError(
-            N_("The first row must name the columns; “%(name)s” is missing."), name=missing[0]
-        )
-    lines: list[Line] = []
-    for number, row in rows:
-        cells = {
-            name: _plain(row[place]) if place < len(row) else "" for name, place in places.items()
-        }
-        if not any(cells.values()):
-            continue
-        if len(lines) == MAX_ROWS:
-            raise ServiceError(
-                N_("The table has more than %(n)s rows. Please divide it."), n=MAX_ROWS
-            )
-        lines.append(_line(number, cells, read_price, read_quantity))
-    if not lines:
-        raise ServiceError(N_("The table has no rows."))
-    return lines
-
-
-def _decode(raw: bytes) -> str:
-    marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-    coding = next((coding for mark, coding in marks if raw.startswith(mark)), "utf-8")
-    try:
-        text = raw.decode(coding)
-    except UnicodeDecodeError:
-        # What spreadsheets write on Windows where nobody chose otherwise.
-        text = raw.decode("cp1252", errors="replace")
-    if "\x00" in text or "\ufffd" in text:
-        raise ServiceError(
-            N_("This is no table as text. Please save it as CSV from your spreadsheet.")
-        )
-    return text
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    first = text.lstrip().split("\n", 1)[0]
-    separator = max(";,\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise ServiceError(
-            N_("Row %(n)s cannot be read. Please check its quotation marks."), n=reader.line_num
-        ) from error
-
-
-def _column(cell: str) -> str:
-    word = _word(cell)
-    return next((name for name, words in COLUMNS.items() if word in map(_word, words)), "")
-
-
-def _word(text: str) -> str:
-    plain = unicodedata.normalize("NFD", text.casefold())
-    return "".join(sign for sign in plain if sign.isalnum())
-
-
-def _plain(cell: str) -> str:
-    """Undo what keeps a spreadsheet from taking a text for a formula."""
-    text = cell.strip()
-    return text[1:] if text[:1] == "'" and text[1:2] in tuple("=+-@'") else text
+    rows = tables.read(raw, COLUMNS, _NEEDED, most_rows=MAX_ROWS, most_bytes=MAX_BYTES)
+    return [_line(number, cells, read_price, read_quantity) for number, cells in rows]
 
 
 def _line(

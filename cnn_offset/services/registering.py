@@ -54,12 +54,30 @@ def register_activity(
     )
     if session.scalar(known):
         raise taken
+    made = as_activity(wanted, free_slug(session, wanted, set()), now=now)
+    try:
+        with session.begin_nested():
+            session.add(made)
+    except IntegrityError:
+        raise taken from None
+    note(session, made, old="", new="registered", actor=actor, why="", now=now)
+    return made
+
+
+def free_slug(session: Session, wanted: Registration, taken: set[str]) -> str:
+    """Return a name for the address that no project has, nor any in ``taken``; it is added."""
     stem = slug(wanted.title["en"])
-    if session.scalar(select(Activity.id).where(Activity.slug == stem)):
+    if stem in taken or session.scalar(select(Activity.id).where(Activity.slug == stem)):
         # The reference number tells projects of the same name apart.
         stem = slug(f"{stem} {wanted.ref} {wanted.registry_id}", longest=115)
-    made = Activity(
-        slug=stem,
+    taken.add(stem)
+    return stem
+
+
+def as_activity(wanted: Registration, name: str, *, now: datetime) -> Activity:
+    """Return an activity that its provider has still to describe; ``name`` for its address."""
+    return Activity(
+        slug=name,
         registry_id=wanted.registry_id,
         ref=wanted.ref,
         kind=wanted.kind,
@@ -77,13 +95,6 @@ def register_activity(
         created_at=now,
         changed_at=now,
     )
-    try:
-        with session.begin_nested():
-            session.add(made)
-    except IntegrityError:
-        raise taken from None
-    note(session, made, old="", new="registered", actor=actor, why="", now=now)
-    return made
 
 
 def registered(

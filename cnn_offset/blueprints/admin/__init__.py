@@ -2,9 +2,12 @@
 
 from cnn_offset.blueprints.admin import (
     activities,
+    activity_tables,
     applications,
+    audit,
     orders,
     payouts,
+    people,
     proposals,
     providers,
     reviews,
@@ -13,10 +16,13 @@ from cnn_offset.blueprints.admin.desk import bp
 
 __all__ = [
     "activities",
+    "activity_tables",
     "applications",
+    "audit",
     "bp",
     "orders",
     "payouts",
+    "people",
     "proposals",
     "providers",
     "reviews",

@@ -34,6 +34,7 @@ from cnn_offset.services import ServiceError, offer_table, offering, stocktaking
 from cnn_offset.services.offer_table import COLUMNS, MAX_BYTES, News, Planned, Wish
 from cnn_offset.services.offering import Terms
 from cnn_offset.services.selling import read_amount
+from cnn_offset.services.tables import harmless
 
 _BATCH: Final = 500
 _BOM: Final = "\ufeff"
@@ -209,7 +210,5 @@ def _row(offer: Offer, lang: str) -> list[str]:
         str(offer.min_quantity),
         last.isoformat() if last else "",
     ]
-    # A spreadsheet runs what looks like a formula, whoever named the block.
-    return [
-        f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells
-    ]
+    # Whoever named the block: a spreadsheet runs what looks like a formula.
+    return [harmless(cell) for cell in cells]
