@@ -32,12 +32,14 @@ from cnn_offset.models import (
     Cancellation,
     Checkout,
     Chore,
+    IncomingMail,
     Message,
     Offer,
     Order,
     Payment,
     PayoutMethod,
     Provider,
+    Refund,
     RegistryAccount,
     Tally,
     WebhookDelivery,
@@ -58,6 +60,7 @@ from cnn_offset.services import (
     ordering,
     paying,
     paying_out,
+    refunding,
     reporting,
     statements,
     tallying,
@@ -80,8 +83,10 @@ FARTHEST: Mapping[type[Any], timedelta] = {
     Attestation: 2 * LONGEST_PAUSE,
     WebhookDelivery: 2 * LONGEST_PAUSE,
     Message: 2 * LONGEST_PAUSE,
+    IncomingMail: 2 * LONGEST_PAUSE,
     Tally: 2 * LONGEST_PAUSE,
     PayoutMethod: timedelta(hours=25),
+    Refund: 2 * LONGEST_PAUSE,
     RegistryAccount: 2 * holdings.READ_AGAIN,
 }
 """What is due later than this was made so by a clock that has stepped back since, and counts
@@ -197,6 +202,10 @@ def _send(here: Platform, row_id: int) -> datetime | None:
     return None
 
 
+def _give_back(here: Platform, row_id: int) -> datetime | None:
+    return refunding.give_back(unit_of_work, row_id, plugins=here.payments, now=here.clock())
+
+
 def _handle_delivery(here: Platform, row_id: int) -> datetime | None:
     with unit_of_work() as session:
         return deliveries.handle_delivery(session, row_id, now=here.clock())
@@ -237,12 +246,19 @@ def _count_day(here: Platform, row_id: int) -> datetime | None:
     return None
 
 
+def _read_mail(here: Platform, row_id: int) -> datetime | None:
+    from cnn_offset.mail.receiving import handle_mail
+
+    return handle_mail(here, row_id)
+
+
 WORK: Mapping[str, tuple[Any, Work]] = {
     "payment": (Payment, _reconcile),
     "cancellation": (Cancellation, _pursue),
     "attestation": (Attestation, _issue),
     "webhook_delivery": (WebhookDelivery, _handle_delivery),
     "message": (Message, _send),
+    "incoming_mail": (IncomingMail, _read_mail),
     "order": (Order, _tend_order),
     "checkout": (Checkout, _lapse_checkout),
     "bank_statement": (BankStatement, _record_matches),
@@ -251,6 +267,7 @@ WORK: Mapping[str, tuple[Any, Work]] = {
     "registry_account": (RegistryAccount, _read_account),
     "offer": (Offer, _end_offer),
     "chore": (Chore, do_chore),
+    "refund": (Refund, _give_back),
     "tally": (Tally, _count_day),
 }
 

@@ -55,6 +55,8 @@ class AttestationData:
     """Empty in a preview."""
     check_url: str = ""
     fulfilled_at: datetime | None = None
+    replaces: str = ""
+    """The number of the one that this one takes the place of, corrected."""
 
     @property
     def is_preview(self) -> bool:

@@ -49,7 +49,8 @@ class Fact:
     ``ref`` names the object at the processor (a capture, a refund, a bank entry).
     ``payee`` is the account the money went to, in the form of the plug-in's
     ``payee_account``; None where the source cannot know it. ``fee`` is what the processor
-    kept of the amount, for reports; no verdict looks at it.
+    kept of the amount, for reports; ``platform`` is what went to the platform with a payment,
+    or back to the provider with a refund. No verdict looks at either.
     """
 
     kind: FactKind
@@ -60,6 +61,7 @@ class Fact:
     at: datetime
     reason: str = ""
     fee: Money | None = None
+    platform: Money | None = None
 
 
 class Verdict(StrEnum):
@@ -170,6 +172,48 @@ def judge(*, due: Money, payee: str, facts: Iterable[Fact]) -> Verdict:
     if net == due.minor:
         return Verdict.EXACT
     return Verdict.SHORT if net < due.minor else Verdict.OVER
+
+
+def left(facts: Iterable[Fact]) -> Money | None:
+    """Return what came and can still be given back; None if nothing, or that is not certain.
+
+    What is on its way back has gone. While somebody disputes it, or has won that, it is
+    the processor that gives back; what came in several currencies is for people.
+    """
+    now = latest(facts)
+    if any(
+        each.kind is FactKind.DISPUTE
+        and (each.status is FactStatus.LOST or _RANK[each.status] < _RANK[FactStatus.ABANDONED])
+        for each in now
+    ):
+        return None
+    came = _sum(
+        each for each in now if each.kind is FactKind.PAYMENT and each.status is FactStatus.DONE
+    )
+    if len(came) != 1:
+        return None
+    ((currency, minor),) = came.items()
+    gone = _sum(
+        each
+        for each in now
+        if each.kind is FactKind.REFUND
+        and each.status not in (FactStatus.FAILED, FactStatus.ABANDONED)
+    )
+    rest = minor - gone.get(currency, 0)
+    return Money(rest, currency) if rest > 0 else None
+
+
+def is_returning(facts: Iterable[Fact]) -> bool:
+    """Whether a refund has begun that may yet fail."""
+    return any(
+        each.kind is FactKind.REFUND and each.status in (FactStatus.OPEN, FactStatus.PENDING)
+        for each in latest(facts)
+    )
+
+
+def all_back(facts: Iterable[Fact]) -> bool:
+    """Whether money had come and nothing of it is left: given back, or lost in a dispute."""
+    return derive(facts) is PaymentStatus.REFUNDED
 
 
 def _is_refund(fact: Fact) -> bool:

@@ -1,4 +1,4 @@
-"""Attestations: what they say, and issuing them once."""
+"""Attestations: what they say, and issuing them once; and the one that holds for an order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cnn_offset.services import Begin
 from cnn_offset.services.checking_out import PlanPart
 from cnn_offset.services.mailing import tell_purchaser
 from cnn_offset.services.moves import move
-from cnn_offset.services.recording import index_terms
+from cnn_offset.services.recording import forget_terms, index_terms
 
 
 class Issuer(Protocol):
@@ -44,6 +44,16 @@ class Issuer(Protocol):
 
     def discard(self, path: str) -> None:
         """Remove a PDF that nothing refers to."""
+
+
+def current_attestation(session: Session, order_id: int) -> Attestation | None:
+    """Return the attestation of an order: the newest issued, if any is."""
+    return session.scalar(
+        select(Attestation)
+        .where(Attestation.order_id == order_id, Attestation.status == AttestationStatus.ISSUED)
+        .order_by(Attestation.id.desc())
+        .limit(1)
+    )
 
 
 def attestation_data(session: Session, attestation: Attestation, issuer: Issuer) -> AttestationData:
@@ -83,6 +93,7 @@ def attestation_data(session: Session, attestation: Attestation, issuer: Issuer)
         number=attestation.number,
         check_url=issuer.check_url(attestation.check_code, attestation.locale),
         fulfilled_at=attestation.fulfilled_at,
+        replaces=attestation.supersedes.number if attestation.supersedes else "",
     )
 
 
@@ -179,10 +190,25 @@ def issue_attestation(begin: Begin, attestation_id: int, *, issuer: Issuer, now:
         if won:
             move(session, row, AttestationStatus.ISSUED, actor="core", why=sha256, now=now)
             index_terms(session, row, data)
-            tell_purchaser(session, "attestation", row.order, now=now)
+            _tell(session, row, now=now)
         kept = row.path
     if kept != path:
         issuer.discard(path)
+
+
+def _tell(session: Session, row: Attestation, *, now: datetime) -> None:
+    """Mail it; and let the record find it in place of the one that it supersedes."""
+    if row.supersedes_id is None:
+        tell_purchaser(session, "attestation", row.order, now=now)
+        return
+    forget_terms(session, row.supersedes_id)
+    tell_purchaser(
+        session,
+        "attestation_corrected",
+        row.order,
+        now=now,
+        dedup=f"attestation_corrected:{row.id}",
+    )
 
 
 def _claim(

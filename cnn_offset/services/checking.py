@@ -39,7 +39,7 @@ from cnn_offset.models import (
     Payment,
     User,
 )
-from cnn_offset.services import noticing, stock, tallying
+from cnn_offset.services import checking_sequels, noticing, stock, tallying
 
 _PAID = (OrderStatus.PAID, OrderStatus.FULFILLED)
 
@@ -57,6 +57,8 @@ def check_all(session: Session, files: AbstractFileSystem) -> list[str]:
         *_ranges(session),
         *_payments(session),
         *_attestations(session, files),
+        *checking_sequels.corrections(session),
+        *checking_sequels.refunds(session),
         *_papers(session),
         *_providers(session),
         *_history(session),

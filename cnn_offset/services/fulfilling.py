@@ -35,7 +35,7 @@ def fulfil(session: Session, order: Order, *, now: datetime) -> bool:
     session.add(
         Attestation(
             order_id=order.id,
-            sequence=_next(session, "attestation"),
+            sequence=next_number(session, "attestation"),
             year=now.year,
             check_code=secrets.token_urlsafe(16),
             locale=order.attestation_locale,
@@ -48,7 +48,8 @@ def fulfil(session: Session, order: Order, *, now: datetime) -> bool:
     return True
 
 
-def _next(session: Session, name: str) -> int:
+def next_number(session: Session, name: str) -> int:
+    """Give the next number of a series that has begun; others wait for it until the commit."""
     value = session.scalar(
         update(Counter)
         .where(Counter.name == name)

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import RegistryDates
-from cnn_offset.domain.payment import Fact, FactKind, FactStatus
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus, is_returning
 from cnn_offset.domain.reference import creditor_reference
 from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus, PayoutStatus
 from cnn_offset.domain.text import N_
@@ -31,7 +32,7 @@ from cnn_offset.plugins.payments.base import (
     ProcessorPlugin,
     Redirect,
 )
-from cnn_offset.services import Begin, ServiceError, ordering, paying_out, settling
+from cnn_offset.services import Begin, ServiceError, charging, ordering, paying_out, settling
 from cnn_offset.services.mailing import tell_purchaser
 from cnn_offset.services.moves import lock_order, move
 
@@ -127,6 +128,9 @@ def open_payment(
         if payment.processor_ref:
             return
         payment.payee_account = plugin.payee_account(payment.payee)
+        if payment.fee_minor is None:
+            # Decided once: the same key must always ask for the same.
+            payment.fee_minor = _fee(session, payment, plugin)
         request = PaymentRequest(
             key=payment.key,
             amount=payment.due,
@@ -137,6 +141,7 @@ def open_payment(
             locale=payment.order.locale,
             return_url=return_url(payment.order),
             payer_email=payment.order.email,
+            fee=Money(payment.fee_minor, payment.currency) if payment.fee_minor else None,
         )
     try:
         answer = plugin.start(request)
@@ -172,6 +177,14 @@ def open_payment(
         order = lock_order(session, payment.order_id)
         wanted = order.placed_at + plugin.due_within
         ordering.extend(order, wanted, registry_dates=registry_dates, now=now)
+
+
+def _fee(session: Session, payment: Payment, plugin: PaymentPlugin) -> int:
+    """Return what the processor is to set aside for the platform; the rest is billed."""
+    fee = charging.fee_by_order(session, payment.order_id)
+    if fee is None or not fee.amount_minor or not plugin.takes_fee(fee.amount, payment.payee):
+        return 0
+    return fee.amount_minor
 
 
 def record_start(
@@ -312,5 +325,7 @@ def next_look(payment: Payment, *, now: datetime) -> datetime | None:
         PaymentStatus.IN_REVIEW,
         PaymentStatus.DISPUTED,
     ):
+        return now + timedelta(hours=4)
+    if is_returning(each.value for each in payment.facts):
         return now + timedelta(hours=4)
     return None

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import exists, select, tuple_
-from sqlalchemy.orm import Session, aliased, joinedload
+from sqlalchemy import ColumnElement, delete, exists, select, tuple_
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from cnn_offset.domain.attestation import AttestationData
 from cnn_offset.domain.reference import parse_attestation_number
@@ -69,6 +69,12 @@ class RecordEntry:
     """``person`` or ``company``: what to say instead of a name."""
     sha256: str
     check_code: str = field(repr=False, default="")
+    replaces: Attestation | None = None
+    """The one before it, which had name or reason wrong."""
+    replaced_by: Attestation | None = None
+    """The one that holds in its place, once that is issued."""
+    correction: str = ""
+    """Why it replaces the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,22 @@ def index_terms(session: Session, row: Attestation, data: AttestationData) -> No
     session.add_all(RecordTerm(term=term, attestation_id=row.id) for term in sorted(terms))
 
 
+def forget_terms(session: Session, attestation_id: int) -> None:
+    """Take an attestation out of the index: another has taken its place.
+
+    It is still found by its number and by its check address.
+    """
+    session.execute(delete(RecordTerm).where(RecordTerm.attestation_id == attestation_id))
+
+
+def _holds() -> ColumnElement[bool]:
+    """Whether no issued attestation has taken an attestation's place."""
+    after = aliased(Attestation)
+    return ~exists().where(
+        after.supersedes_id == Attestation.id, after.status == AttestationStatus.ISSUED
+    )
+
+
 def _word_terms(texts: Iterable[str]) -> set[str]:
     return {f"word:{word}" for text in texts for word in words(text)}
 
@@ -119,6 +141,8 @@ def find_entries(
 ) -> RecordPage:
     """Return the newest entries that match ``query``, older than ``before`` if given.
 
+    Of a corrected attestation the one that holds now; the others only by their numbers.
+
     Args:
         session: any.
         query: all its parts must match. Its text is an attestation's number, a serial
@@ -132,7 +156,11 @@ def find_entries(
     statement = (
         select(Attestation)
         .where(Attestation.status == AttestationStatus.ISSUED)
-        .options(joinedload(Attestation.order))
+        .options(
+            joinedload(Attestation.order),
+            selectinload(Attestation.supersedes),
+            selectinload(Attestation.superseded_by),
+        )
     )
     terms = _filter_terms(query)
     number = parse_attestation_number(text)
@@ -154,6 +182,8 @@ def find_entries(
             terms.insert(0, serial)
         else:
             terms = [f"word:{word}" for word in dict.fromkeys(found)] + terms
+    if not number:
+        statement = statement.where(_holds())
     newest = Attestation.id
     for at, term in enumerate(terms):
         each = aliased(RecordTerm)
@@ -240,6 +270,7 @@ def entry_of(row: Attestation) -> RecordEntry:
     """Return what the public may see of an issued attestation."""
     order: Order = row.order
     data = AttestationData.from_json(row.data)
+    after = row.superseded_by
     return RecordEntry(
         sequence=row.sequence,
         year=row.year,
@@ -250,6 +281,9 @@ def entry_of(row: Attestation) -> RecordEntry:
         purchaser_kind=order.purchaser_kind,
         sha256=row.sha256,
         check_code=row.check_code,
+        replaces=row.supersedes,
+        replaced_by=after if after and after.status is AttestationStatus.ISSUED else None,
+        correction=row.correction,
     )
 
 

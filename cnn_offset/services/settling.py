@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, selectinload
 
-from cnn_offset.domain.payment import Fact, FactKind, Verdict, derive, judge
-from cnn_offset.domain.status import LIVE, OrderStatus
-from cnn_offset.models import Payment, PaymentFact
-from cnn_offset.services import stock
+from cnn_offset.domain.payment import Fact, FactKind, Verdict, all_back, derive, judge
+from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
+from cnn_offset.models import DealtWith, Order, Payment, PaymentFact
+from cnn_offset.services import charging, stock
 from cnn_offset.services.cancelling import queue_cancellations
 from cnn_offset.services.mailing import tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move
@@ -50,6 +51,11 @@ def add_facts(
                 reason=fact.reason,
                 # One in another currency is the account's own matter, not this payment's.
                 fee_minor=fact.fee.minor if fact.fee and fact.fee.currency == currency else None,
+                platform_minor=(
+                    fact.platform.minor
+                    if fact.platform and fact.platform.currency == currency
+                    else None
+                ),
                 actor=actor,
                 recorded_at=now,
             )
@@ -68,6 +74,9 @@ def conclude(session: Session, payment: Payment, *, now: datetime) -> None:
         move(session, payment, status, actor=payment.method_id, why=_reason(facts), now=now)
     payment.verdict = judge(due=payment.due, payee=payment.payee_account, facts=facts)
     settle(session, payment, now=now)
+    if payment.order.paid_at is not None:
+        # Money may have gone back, or come twice, and of the fee with it.
+        charging.look_again(session, payment.order_id)
 
 
 class Outcome(StrEnum):
@@ -114,12 +123,15 @@ def foresee(payment: Payment, fact: Fact) -> tuple[Outcome, Verdict]:
 def settle(session: Session, payment: Payment, *, now: datetime) -> None:
     """Let the order follow its payment: paid if exact, to a person if anything is odd."""
     order, verdict = payment.order, payment.verdict
+    if order.status is OrderStatus.REFUND_DUE:
+        follow_refunds(session, order, now=now)
+        return
     if verdict in (Verdict.NOTHING_YET, Verdict.FAILED):
         return
     if verdict is Verdict.EXACT:
         waiting = order.status is OrderStatus.IN_REVIEW and order.paid_at is None
         if order.status is OrderStatus.PLACED or (waiting and order.holds_units):
-            _pay(session, payment, actor=payment.method_id, why="paid exactly", now=now)
+            pay(session, payment, actor=payment.method_id, why="paid exactly", now=now)
         elif order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
             _pay_late(session, payment, now=now)
         # Paid once already: the surplus shows on the attention list (paid_order is False).
@@ -139,6 +151,7 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
     elif (
         order.status is OrderStatus.PAID
         and payment.paid_order
+        and not is_accepted(session, payment)
         and move(
             session,
             order,
@@ -152,7 +165,36 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
         tell_purchaser(session, "order_in_review", order, now=now)
 
 
-def _pay(session: Session, payment: Payment, *, actor: str, why: str, now: datetime) -> None:
+def follow_refunds(session: Session, order: Order, *, now: datetime) -> bool:
+    """Let an order whose money is due back follow when nothing of it is left with the provider.
+
+    The caller holds the order's lock. Returns whether this call moved it. Safe to repeat.
+    """
+    payments = session.scalars(
+        select(Payment).where(Payment.order_id == order.id).options(selectinload(Payment.facts))
+    ).all()
+    back = [payment for payment in payments if all_back(each.value for each in payment.facts)]
+    kept = [
+        payment
+        for payment in payments
+        if payment not in back
+        and (
+            payment.status is PaymentStatus.PROCESSING
+            or payment.verdict not in (Verdict.NOTHING_YET, Verdict.FAILED)
+        )
+    ]
+    if not back or kept:
+        return False
+    why = "all money went back"
+    actor = back[-1].method_id
+    if not move(session, order, OrderStatus.REFUNDED, actor=actor, why=why, now=now):
+        return False
+    tell_purchaser(session, "order_refunded", order, now=now)
+    return True
+
+
+def pay(session: Session, payment: Payment, *, actor: str, why: str, now: datetime) -> None:
+    """Let a payment pay its order, whose units are held: they are cancelled. Safe to repeat."""
     order = payment.order
     if move(session, order, OrderStatus.PAID, actor=actor, why=why, now=now):
         payment.paid_order = True
@@ -167,6 +209,40 @@ def _pay(session: Session, payment: Payment, *, actor: str, why: str, now: datet
                 other.due_at = now
         tell_purchaser(session, "payment_received", order, now=now)
         tell_provider(session, "order_paid", order, now=now)
+
+
+RELEASED: Final = "released"
+
+
+def accept(session: Session, payment: Payment, *, reason: str, actor: str, now: datetime) -> None:
+    """Keep a person's word that the money of a payment is right, as its facts are now."""
+    row = _accepted(session, payment)
+    if row is None:
+        row = DealtWith(kind=RELEASED, subject="payment", subject_id=payment.id)
+        session.add(row)
+    row.state, row.reason, row.actor, row.at = _facts(session, payment), reason, actor, now
+    session.flush()
+
+
+def is_accepted(session: Session, payment: Payment) -> bool:
+    """Whether a person has said that the money is right, and nothing was heard of it since."""
+    row = _accepted(session, payment)
+    return row is not None and row.state == _facts(session, payment)
+
+
+def _accepted(session: Session, payment: Payment) -> DealtWith | None:
+    return session.scalar(
+        select(DealtWith).where(
+            DealtWith.kind == RELEASED,
+            DealtWith.subject == "payment",
+            DealtWith.subject_id == payment.id,
+        )
+    )
+
+
+def _facts(session: Session, payment: Payment) -> str:
+    last = select(func.max(PaymentFact.id)).where(PaymentFact.payment_id == payment.id)
+    return str(session.scalar(last) or 0)
 
 
 def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
@@ -189,7 +265,7 @@ def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
             tell_purchaser(session, "order_in_review", order, now=now)
         return
     order.holds_units = True
-    _pay(session, payment, actor=payment.method_id, why="paid late, units still there", now=now)
+    pay(session, payment, actor=payment.method_id, why="paid late, units still there", now=now)
 
 
 def _reason(facts: list[Fact]) -> str:
