@@ -29,6 +29,7 @@ from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform, security
 from cnn_offset.models import Provider, Role, User, WebAuthn
 from cnn_offset.services import ServiceError, joining
+from cnn_offset.services.moves import note
 
 IDLE: Final[Mapping[str, timedelta]] = {
     "operator": timedelta(minutes=15),
@@ -178,6 +179,9 @@ def add_user(
         roles=roles,
     )
     session.add(user)
+    session.flush()
+    what = str(user.operator_role or user.staff_role or "registered")
+    note(session, user, old="", new=what, actor="command line", why="added", now=now)
     return user
 
 

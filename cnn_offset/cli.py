@@ -20,6 +20,7 @@ from flask_migrate import upgrade
 from cnn_offset import running
 from cnn_offset.app import create_app, utc_now
 from cnn_offset.config import ConfigError
+from cnn_offset.domain.staff import OperatorRole
 from cnn_offset.plugins import loader
 
 
@@ -236,9 +237,18 @@ def users() -> None:
 @click.argument("email")
 @click.option("--role", type=click.Choice(["operator", "provider", "purchaser"]), required=True)
 @click.option("--provider", "provider_slug", help="Whose staff, for the role provider.")
+@click.option(
+    "--operator-role",
+    type=click.Choice([each.value for each in OperatorRole]),
+    default=OperatorRole.HEAD.value,
+    show_default=True,
+    help="What it may do at the desk, for the role operator.",
+)
 @click.password_option()
 @with_app
-def users_add(email: str, role: str, provider_slug: str | None, password: str) -> None:
+def users_add(
+    email: str, role: str, provider_slug: str | None, operator_role: str, password: str
+) -> None:
     """Add an account that can sign in at once."""
     from cnn_offset.accounts import add_user
     from cnn_offset.extensions import platform, unit_of_work
@@ -252,6 +262,7 @@ def users_add(email: str, role: str, provider_slug: str | None, password: str) -
                 password=password,
                 role=role,
                 provider_slug=provider_slug,
+                operator_role=OperatorRole(operator_role),
                 now=platform().clock(),
             )
     except ServiceError as error:

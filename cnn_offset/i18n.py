@@ -15,12 +15,15 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 from flask import Flask, current_app, g, has_request_context, request, url_for
 from flask_babel import get_locale, get_translations, gettext
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from werkzeug.exceptions import HTTPException
 
 from cnn_offset.domain.casework import CaseKind
+from cnn_offset import sayings
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict
-from cnn_offset.domain.staff import StaffRole
+from cnn_offset.domain.staff import OperatorRole, StaffRole
 from cnn_offset.domain.status import (
     ApplicationStatus,
     AttestationStatus,
@@ -181,6 +184,14 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         StaffRole.OWNER: N_("Owner"),
         StaffRole.SALES: N_("Sales"),
         StaffRole.ACCOUNTS: N_("Accounts"),
+    },
+    OperatorRole: {
+        OperatorRole.HEAD: N_("Head of the desk"),
+        OperatorRole.SUPPORT: N_("Purchasers’ support"),
+        OperatorRole.LISTING: N_("Providers and projects"),
+        OperatorRole.FINANCE: N_("Money and fees"),
+        OperatorRole.EDITOR: N_("Writer of texts"),
+        OperatorRole.AUDITOR: N_("Auditing"),
     },
     Verdict: {
         Verdict.NOTHING_YET: N_("Nothing yet"),
@@ -375,10 +386,25 @@ def init_app(app: Flask) -> None:
         unit=lambda value: gettext(UNIT_LABELS[UnitType(value)]),
     )
 
+    # Operators' words are not remembered: they hold in some places only (sayings.py).
+    @pass_context
+    def _said(context: Context, text: str) -> str:
+        if not sayings.is_speaking():
+            return _message(text, language())
+        words: str = get_translations().said_in_template(text, escaped=context.eval_ctx.autoescape)
+        return words
+
+    @pass_context
+    def _counted(context: Context, one: str, many: str, n: int) -> str:
+        if not sayings.is_speaking():
+            return _plural(one, many, n, language())
+        words: str = get_translations().counted_in_template(
+            one, many, n, escaped=context.eval_ctx.autoescape
+        )
+        return words
+
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        gettext=lambda text: _message(text, language()),
-        ngettext=lambda one, many, n: _plural(one, many, n, language()),
-        newstyle=True,
+        gettext=_said, ngettext=_counted, newstyle=True
     )
 
     @app.context_processor

@@ -135,10 +135,11 @@ def set_password(
     tell_owner(session, CHANGED, user.email, user, locale=locale, now=now)
 
 
-def end_sessions(session: Session, user: User, *, why: str, now: datetime) -> None:
+def end_sessions(session: Session, user: User, *, why: str, now: datetime, actor: str = "") -> None:
     """Make every session cookie of the account worthless, copied ones too."""
     user.fs_uniquifier = secrets.token_hex(32)
-    note(session, user, old="", new="sessions ended", actor=_name(user), why=why, now=now)
+    who = actor or _name(user)
+    note(session, user, old="", new="sessions ended", actor=who, why=why, now=now)
 
 
 def _name(user: User) -> str:

@@ -193,7 +193,7 @@ def join(session: Session, user: User, token_hash: str, *, now: datetime) -> Pro
 
     """
     invitation = find_invitation(session, token_hash, now=now)
-    if invitation is None or invitation.email != user.email:
+    if invitation is None or invitation.email != user.email or invitation.provider is None:
         raise NotFoundError
     if user.provider_id is not None or user.has_role("operator"):
         raise ServiceError(
@@ -275,23 +275,48 @@ def remove(session: Session, actor: User, user_id: int, *, now: datetime) -> Non
     provider = _hold(session, actor)
     user = _held_member(session, provider, user_id)
     _keep_an_owner(session, provider, user)
+    _take_off(session, user, provider, actor=f"user {actor.id}", now=now)
+    _tell(session, REMOVED, user, provider, now=now)
+
+
+def leave(session: Session, user: User, *, actor: str, now: datetime) -> None:
+    """Take somebody off whichever staff it is, as with an account that is closed.
+
+    Raises:
+        ServiceError: no owner would be left.
+
+    """
+    provider = hold_staff(session, user.provider_id)
+    if provider is not None:
+        _keep_an_owner(session, provider, user)
+        _take_off(session, user, provider, actor=actor, now=now)
+
+
+def hold_staff(session: Session, provider_id: int | None) -> Provider | None:
+    """Let nobody else change who is of a provider's staff until the commit."""
+    return session.scalar(
+        select(Provider)
+        .where(Provider.id == provider_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def _take_off(
+    session: Session, user: User, provider: Provider, *, actor: str, now: datetime
+) -> None:
     old = str(user.staff_role)
     user.provider_id = user.staff_role = None
     user.update_datetime = now
     user.roles = [each for each in user.roles if each.name != ROLE_NAME]
     end_sessions(session, user, why="removed from staff", now=now)
-    _note(session, user, old, "", actor, f"removed from {provider.slug}", now)
-    _tell(session, REMOVED, user, provider, now=now)
+    why = f"removed from {provider.slug}"
+    note(session, user, old=old, new="", actor=actor, why=why, now=now)
 
 
 def _hold(session: Session, actor: User) -> Provider:
     """Return the provider of ``actor``, held until the commit, if it is still an owner."""
-    held = session.scalar(
-        select(Provider)
-        .where(Provider.id == actor.provider_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+    held = hold_staff(session, actor.provider_id)
     if held is None:
         raise NotFoundError
     session.refresh(actor)

@@ -1,4 +1,4 @@
-"""Following an invitation to a provider's staff."""
+"""Following an invitation to a provider's staff, or to the operators' desk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.i18n import language
 from cnn_offset.invitations import token_hash
 from cnn_offset.models import User
-from cnn_offset.services import NotFoundError, ServiceError, joining, staffing
+from cnn_offset.services import NotFoundError, ServiceError, joining, operating, staffing
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 @bp.route("/account/invitation/<token>", methods=["GET", "POST"])
 @limited(guesses)
 def invitation(token: str) -> ResponseReturnValue:
-    """Join a provider's staff, as the account of the address that was invited.
+    """Join those who invite, as the account of the address that was invited.
 
     Who has no account opens one here: the link has come to that address by mail, which
     confirms it.
@@ -33,7 +33,7 @@ def invitation(token: str) -> ResponseReturnValue:
     if found is None:
         flash(gettext("This invitation is no longer valid. Please ask for a new one."), "error")
         return redirect(url_for("home.index"))
-    email = found.email
+    email, to_desk = found.email, found.operator_role is not None
     user = joining.find_user(db.session(), email)
     known = user is not None and user.confirmed_at is not None
     signed_in = current_user.is_authenticated
@@ -48,7 +48,7 @@ def invitation(token: str) -> ResponseReturnValue:
         password = new_password(email, errors) if who == "new" else ""
         if not errors:
             try:
-                joined = _join(email, hashed, password)
+                joined = _join(email, hashed, password, to_desk=to_desk)
             except NotFoundError:
                 flash(
                     gettext("This invitation is no longer valid. Please ask for a new one."),
@@ -60,13 +60,8 @@ def invitation(token: str) -> ResponseReturnValue:
             else:
                 if who == "new":
                     sign_in(joined, now)
-                log.info("joined staff of provider %s, user %s", joined.provider_id, joined.id)
-                flash(
-                    gettext("You belong to the staff of %(provider)s now.",
-                            provider=joined.provider.name if joined.provider else ""),
-                    "success",
-                )  # fmt: skip
-                return redirect(url_for("account.second_factor", next=url_for("provider.home")))
+                home = _welcome(joined)
+                return redirect(url_for("account.second_factor", next=home))
         # What was read before has gone with the transaction.
         found = staffing.find_invitation(db.session(), hashed, now=now)
         if found is None:
@@ -75,7 +70,22 @@ def invitation(token: str) -> ResponseReturnValue:
     return page, 422 if errors else 200
 
 
-def _join(email: str, hashed: str, password: str) -> User:
+def _welcome(joined: User) -> str:
+    """Say where somebody belongs now, and return the way there."""
+    log.info(
+        "joined %s, user %s",
+        f"staff of provider {joined.provider_id}" if joined.provider_id else "the desk",
+        joined.id,
+    )
+    if joined.operator_role is not None:
+        flash(gettext("You belong to the operators’ desk now."), "success")
+        return url_for("admin.attention")
+    provider = joined.provider.name if joined.provider else ""
+    flash(gettext("You belong to the staff of %(provider)s now.", provider=provider), "success")
+    return url_for("provider.home")
+
+
+def _join(email: str, hashed: str, password: str, *, to_desk: bool) -> User:
     now = platform().clock()
     password_hash = hash_password(password) if password else ""
     with unit_of_work() as session:
@@ -83,5 +93,8 @@ def _join(email: str, hashed: str, password: str) -> User:
             user = joining.open_confirmed(session, email, password_hash, locale=language(), now=now)
         else:
             user = session.get_one(User, current_user.id)
-        staffing.join(session, user, hashed, now=now)
+        if to_desk:
+            operating.join(session, user, hashed, now=now)
+        else:
+            staffing.join(session, user, hashed, now=now)
     return user

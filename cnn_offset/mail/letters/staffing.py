@@ -28,13 +28,14 @@ def _role(message: Message) -> str:
 def _invited(session: Session, message: Message) -> Letter:
     invitation = session.get_one(Invitation, message.params["invitation_id"])
     token = token_of(message.params["nonce"])
+    provider = session.get_one(Provider, invitation.provider_id).name
     return Letter(
-        gettext("Invitation to the staff of %(provider)s", provider=invitation.provider.name),
+        gettext("Invitation to the staff of %(provider)s", provider=provider),
         [
             gettext(
                 "%(email)s invites you to the staff of %(provider)s on this platform.",
                 email=invitation.invited_by,
-                provider=invitation.provider.name,
+                provider=provider,
             ),
             gettext(
                 "Follow the link until %(moment)s and log in with this address, or open an "
@@ -42,7 +43,7 @@ def _invited(session: Session, message: Message) -> Letter:
                 moment=moment_text(invitation.expires_at, message.locale),
             ),
         ],
-        [(gettext("Role"), status_text(invitation.role))],
+        [(gettext("Role"), status_text(StaffRole(invitation.role or "")))],
         link=(
             gettext("See the invitation"),
             public_url("security.invitation", lang=message.locale, token=token),

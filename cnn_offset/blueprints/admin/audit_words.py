@@ -1,0 +1,127 @@
+"""The audit trail in the reader's words: tables, statuses and what else an event may say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+from flask_babel import gettext
+
+from cnn_offset.domain.staff import OperatorRole, StaffRole
+from cnn_offset.domain.text import N_
+from cnn_offset.i18n import STATUS_LABELS, sort_key
+from cnn_offset.models import Model
+
+SUBJECTS: Final[Mapping[str, str]] = {
+    "activity": N_("Project"),
+    "application": N_("Application"),
+    "attestation": N_("Attestation"),
+    "bank_entry": N_("Bank entry"),
+    "bank_statement": N_("Bank statement"),
+    "cancellation": N_("Cancellation"),
+    "checkout": N_("Checkout"),
+    "chore": N_("Work that comes round"),
+    "invitation": N_("Invitation by mail"),
+    "listing": N_("Project page"),
+    "message": N_("Mail"),
+    "offer": N_("Offer"),
+    "order": N_("Order"),
+    "payment": N_("Payment"),
+    "payout_method": N_("Way to be paid"),
+    "proposal": N_("Step for two persons"),
+    "provider": N_("Provider"),
+    "registry_account": N_("Account in a registry"),
+    "switch": N_("What operators set"),
+    "user": N_("Account of a person"),
+    "webhook_delivery": N_("News from a processor"),
+}
+"""The tables that events are about; one that is not here is shown by its name."""
+WHATS: Final[Mapping[str, str]] = {
+    "account": N_("Account changed"),
+    "answered": N_("Answered"),
+    "asked for": N_("Asked for"),
+    "audit trail exported": N_("Audit trail exported"),
+    "begun": N_("Begun"),
+    "change asked for": N_("Change asked for"),
+    "change stopped": N_("Change stopped"),
+    "changed": N_("Changed"),
+    "closed": N_("Closed"),
+    "confirmed": N_("Address confirmed"),
+    "data erased": N_("Personal data erased"),
+    "data exported": N_("Personal data exported"),
+    "data looked at": N_("Personal data looked at"),
+    "documents": N_("Documents added"),
+    "factor_added": N_("Second factor added"),
+    "factor_removed": N_("Second factor removed"),
+    "in progress": N_("In progress"),
+    "look again": N_("Looked at again"),
+    "noted": N_("Noted"),
+    "opened": N_("Opened"),
+    "order": N_("Order changed"),
+    "order chosen": N_("Order chosen"),
+    "particulars": N_("Particulars changed"),
+    "picture added": N_("Picture added"),
+    "pro_forma": N_("Pro-forma invoice issued"),
+    "receipt": N_("Receipt issued"),
+    "recovery_code_used": N_("Recovery code used"),
+    "recovery_codes_renewed": N_("Recovery codes renewed"),
+    "registered": N_("Account opened"),
+    "removed": N_("Removed"),
+    "retention": N_("Old data forgotten"),
+    "sessions ended": N_("Sessions ended"),
+    "suspended": N_("Suspended"),
+    "terms": N_("Terms changed"),
+    "texts saved": N_("Texts saved"),
+    "withdrawn": N_("Withdrawn"),
+}
+"""What is no status; one that is not here is shown as kept."""
+_ROLES: Final = ("user", "invitation")
+
+
+@cache
+def _kinds(subject: str) -> tuple[type[StrEnum], ...]:
+    """Return the enumerations that events about a table speak in."""
+    if subject in _ROLES:
+        return (StaffRole, OperatorRole)
+    for mapper in Model.registry.mappers:
+        moves = getattr(mapper.class_, "MOVES", None)
+        if moves and mapper.local_table.name == subject:  # type: ignore[attr-defined]
+            return (type(next(iter(moves))),)
+    return ()
+
+
+def subject_text(subject: str) -> str:
+    """Return what a table is called."""
+    return gettext(SUBJECTS[subject]) if subject in SUBJECTS else subject
+
+
+def what_text(subject: str, what: str) -> str:
+    """Return what something was or became, in words."""
+    for kind in _kinds(subject):
+        label = what in set(kind) and STATUS_LABELS.get(kind, {}).get(kind(what))
+        if label:
+            return gettext(label)
+    return gettext(WHATS[what]) if what in WHATS else what
+
+
+def subject_choices() -> list[tuple[str, str]]:
+    """Return the tables and their names, in the order of the reader's language."""
+    return _sorted((each, gettext(text)) for each, text in SUBJECTS.items())
+
+
+def what_choices(chosen: str) -> list[tuple[str, str]]:
+    """Return what events may say, with words; ``chosen`` among it even if nobody knows it."""
+    texts = {what: gettext(text) for what, text in WHATS.items()}
+    for subject in SUBJECTS:
+        for kind in _kinds(subject):
+            for each, label in STATUS_LABELS.get(kind, {}).items():
+                texts.setdefault(str(each), gettext(label))
+    if chosen:
+        texts.setdefault(chosen, chosen)
+    return _sorted(texts.items())
+
+
+def _sorted(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted(pairs, key=lambda pair: sort_key(pair[1]))
