@@ -11,13 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import add_working_days
-from cnn_offset.domain.status import (
-    AttestationStatus,
-    CancellationStatus,
-    OrderStatus,
-    PaymentStatus,
-)
+from cnn_offset.domain.status import CancellationStatus, OrderStatus, PaymentStatus
 from cnn_offset.models import Attestation, Cancellation, Order, Payment
+from cnn_offset.services.attesting import current_attestation
 
 _PATIENCE: Final = timedelta(minutes=2)
 """After this a registry that has not cancelled is said to be slow."""
@@ -102,9 +98,5 @@ def progress_of(session: Session, order: Order, *, now: datetime) -> Progress:
         .where(Cancellation.order_id == order.id)
         .order_by(Cancellation.order_line_id)
     ).all()
-    attestation = session.scalar(
-        select(Attestation).where(
-            Attestation.order_id == order.id, Attestation.status == AttestationStatus.ISSUED
-        )
-    )
+    attestation = current_attestation(session, order.id)
     return Progress(order, payment, cancellations, attestation, now)

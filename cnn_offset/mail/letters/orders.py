@@ -9,12 +9,12 @@ from flask_babel import gettext, ngettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cnn_offset.domain.status import AttestationStatus
 from cnn_offset.extensions import public_url
 from cnn_offset.i18n import day_text, language, localised, moment_text, money_text, number
 from cnn_offset.mail.letters.letter import Letter, Link, Writer
-from cnn_offset.models import Attestation, Message, Order, Payment
+from cnn_offset.models import Message, Order, Payment
 from cnn_offset.services import selling
+from cnn_offset.services.attesting import current_attestation
 
 MOST_LINKS: Final = 50
 """Orders listed in one mail of lost links, newest first."""
@@ -179,11 +179,9 @@ def _payment_received(session: Session, message: Message) -> Letter:
 
 def _attestation(session: Session, message: Message) -> Letter:
     order = _order_of(session, message)
-    attestation = session.scalars(
-        select(Attestation).where(
-            Attestation.order_id == order.id, Attestation.status == AttestationStatus.ISSUED
-        )
-    ).one()
+    attestation = current_attestation(session, order.id)
+    if attestation is None:
+        raise LookupError(f"order {order.code} has no attestation yet")
     check = public_url("checking.by_code", lang=language(), code=attestation.check_code)
     return Letter(
         gettext(
@@ -232,7 +230,7 @@ def _order_withdrawn(session: Session, message: Message) -> Letter:
     return Letter(
         gettext("Order %(code)s: withdrawn", code=order.code),
         [
-            *_why_withdrawn(order, message.params.get("reason", "")),
+            *_why_withdrawn(order, message.params.get("reason", ""), message.params.get("by", "")),
             gettext(
                 "If a payment is still on its way, it is not lost: when it arrives, somebody "
                 "writes to you."
@@ -242,10 +240,15 @@ def _order_withdrawn(session: Session, message: Message) -> Letter:
     )
 
 
-def _why_withdrawn(order: Order, reason: str) -> list[str]:
-    """Say whose wish it was: with a reason it was the provider's."""
+def _why_withdrawn(order: Order, reason: str, by: str) -> list[str]:
+    """Say whose wish it was: with a reason it was the provider's, or that of the platform."""
     if not reason:
         return [gettext("As you wished, the order is withdrawn. You owe nothing.")]
+    if by == "platform":
+        return [
+            gettext("We have withdrawn the order. You owe nothing. This is the reason:"),
+            reason,
+        ]
     return [
         gettext(
             "%(provider)s has withdrawn the order. You owe nothing. This is the reason, in the "
