@@ -19,8 +19,8 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from werkzeug.exceptions import HTTPException
 
-from cnn_offset.domain.casework import CaseKind
 from cnn_offset import sayings
+from cnn_offset.domain.casework import CaseKind
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.staff import OperatorRole, StaffRole

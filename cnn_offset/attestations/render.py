@@ -27,6 +27,7 @@ from cnn_offset.attestations import AttestationError
 from cnn_offset.attestations.fonts import FACES, FOLDER, unprintable
 from cnn_offset.domain.attestation import AttestationData
 from cnn_offset.extensions import platform
+from cnn_offset.sayings import ATTESTATION, speaking
 
 POLICY: Final = ResourceAccessPolicy.server(FOLDER, allow_remote=False)
 """Fonts and pictures come from our own folder or stand in the page; nothing is fetched."""
@@ -82,7 +83,7 @@ def render(data: AttestationData) -> bytes:
     missing = unprintable(data.texts)
     if missing:
         raise AttestationError(f"no letter for {', '.join(f'U+{ord(one):04X}' for one in missing)}")
-    with force_locale(data.locale):
+    with force_locale(data.locale), speaking(ATTESTATION):
         page = render_template(
             "attestation/attestation.html",
             a=data,

@@ -6,8 +6,9 @@ import smtplib
 import ssl
 from collections.abc import Callable
 from email import policy
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -23,10 +24,25 @@ from cnn_offset.extensions import platform
 from cnn_offset.mail.letters import write
 from cnn_offset.mail.letters.letter import Letter
 from cnn_offset.models import Message
-from cnn_offset.services.mailing import Transport
+from cnn_offset.sayings import MAIL, speaking
+from cnn_offset.services.mailing import RefusedError, Transport
 
 TIMEOUT: Final = 20.0
 """Seconds for each step of handing over; well below the lease of a message."""
+
+
+class _MessageIds(UnstructuredHeader):
+    """Message-IDs, one on each line: the library would encode long ones beyond recognition."""
+
+    def fold(self, *, policy: EmailPolicy) -> str:  # type: ignore[override]
+        lines = policy.linesep + " "
+        return f"{self.name}: {lines.join(str(self).split())}{policy.linesep}"  # type: ignore[attr-defined]
+
+
+_HEADERS: Final = HeaderRegistry()
+_HEADERS.map_to_type("in-reply-to", _MessageIds)
+_HEADERS.map_to_type("references", _MessageIds)
+_POLICY: Final = policy.SMTP.clone(header_factory=_HEADERS)
 
 
 def render(session: Session, message: Message) -> EmailMessage:
@@ -41,19 +57,23 @@ def render(session: Session, message: Message) -> EmailMessage:
 
     """
     settings = platform().settings
-    with force_locale(message.locale):
+    with force_locale(message.locale), speaking(MAIL):
         letter = write(session, message)
         text = render_template("mail/letter.txt", letter=letter)
         html = render_template("mail/letter.html", letter=letter)
         site = settings.SITE_NAME or gettext("Tonne by Tonne")
-    mail = EmailMessage(policy=policy.SMTP)
+    mail = EmailMessage(policy=_POLICY)
     mail["From"] = Address(display_name=site, addr_spec=settings.MAIL_FROM)
     mail["To"] = Address(addr_spec=message.recipient)
-    mail["Reply-To"] = Address(addr_spec=settings.CONTACT_EMAIL)
+    mail["Reply-To"] = Address(addr_spec=letter.reply_to or settings.CONTACT_EMAIL)
     mail["Subject"] = letter.subject
     mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = message.message_id
-    mail["Auto-Submitted"] = "auto-generated"
+    if letter.references:
+        mail["In-Reply-To"] = letter.references[-1]
+        mail["References"] = " ".join(letter.references)
+    if letter.is_automatic:
+        mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(text)
     mail.add_alternative(html, subtype="html")
     _attach(mail, letter)
@@ -79,11 +99,25 @@ def _attach(mail: EmailMessage, letter: Letter) -> None:
     )
 
 
+def _final(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) -> str | None:
+    """Return what a server says that will never take a mail; None if it may do so later."""
+    answers: list[tuple[int, bytes | str]]
+    if isinstance(error, smtplib.SMTPDataError):
+        answers = [(error.smtp_code, error.smtp_error)]
+    else:
+        answers = list(error.recipients.values())
+    if not answers or any(code < 500 for code, _ in answers):
+        return None
+    code, said = answers[0]
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return " ".join(f"{code} {text}".split())[:500]
+
+
 def transport(settings: Settings) -> Transport:
     """Return what hands mails over to ``MAIL_URL``.
 
     What is returned raises OSError (of which smtplib's and requests' errors are kinds) on
-    any doubt whether the mail was taken.
+    any doubt whether the mail was taken, and RefusedError if it never will be.
     """
     address = urlsplit(settings.MAIL_URL)
     if address.scheme in ("http", "https"):
@@ -137,6 +171,11 @@ def _to_server(address: SplitResult) -> Transport:
         with connect() as server:
             if address.username:
                 server.login(unquote(address.username), unquote(address.password or ""))
-            server.send_message(mail)
+            try:
+                server.send_message(mail)
+            except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+                if (said := _final(error)) is None:
+                    raise
+                raise RefusedError(said) from error
 
     return send

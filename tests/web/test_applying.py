@@ -27,6 +27,7 @@ from cnn_offset.models import (
 from cnn_offset.proofs import LARGEST, read_document
 from cnn_offset.services import ServiceError
 from cnn_offset.services.applying import PENDING_ACCOUNT
+from cnn_offset.wording import SHIPPED_TERMS
 from tests.factories import make_activity, make_provider
 from tests.web.people import PASSWORD, add_person, log_in, post, token
 from tests.web.test_account import newest_link
@@ -126,7 +127,7 @@ def test_from_application_to_workspace(app: Flask, ada: FlaskClient, lang: str) 
     assert "Baobab Énergie" in page
     assert "moc.pdf" in page
     made = the_application(app)
-    assert (made.locale, made.terms_version) == (lang, "2026-11-22")
+    assert (made.locale, made.terms_version) == (lang, SHIPPED_TERMS[0])
     assert made.address == "1 Avenue du Sahel\nDakar"
     assert made.website == "https://baobab.example"
     assert made.activities == ["90041", "90042"]

@@ -13,6 +13,7 @@ from flask import Flask
 from cnn_offset.domain.status import CheckoutStatus, OfferStatus, OrderStatus, PayoutStatus
 from cnn_offset.models import Offer, PayoutMethod
 from cnn_offset.plugins.errors import OutcomeUnknownError
+from cnn_offset.wording import SHIPPED_TERMS
 from tests.conftest import Clock
 from tests.web.people import add_person, log_in
 from tests.web.shopping import (
@@ -404,7 +405,7 @@ def test_the_review_says_all_before_the_order(mall: Mall, visitor: Visitor) -> N
         "A cancellation is final.",
         "They do not become yours",
         "I am 18 or older",
-        "Version of 2026-11-22.",
+        f"Version of {SHIPPED_TERMS[0]}.",
         "Payment Fake Change Payment",
     ):
         assert words in said
@@ -440,7 +441,7 @@ def test_one_order_goes_straight_to_its_payment(mall: Mall, visitor: Visitor) ->
     [payment] = mall.payments()
     assert path_of(answer) == f"http://pay.test/R-{payment.key}"
     assert order.total_minor == 1000
-    assert order.terms_version == "2026-11-22"
+    assert order.terms_version == SHIPPED_TERMS[0]
     assert order.consented_at == mall.clock()
     assert mall.offer(mall.sun).held == 4
     assert mall.checkouts()[0].status is CheckoutStatus.PLACED

@@ -12,8 +12,10 @@ from flask import Flask, abort, render_template
 from flask.testing import FlaskClient
 from flask_babel import force_locale
 
-from cnn_offset.blueprints.help import TERMS_VERSION
+from cnn_offset.domain import prose
 from cnn_offset.web import PAGES as ERRORS
+from cnn_offset.wording import PAGES as WRITTEN
+from cnn_offset.wording import SHIPPED_TERMS, shipped
 
 LANGUAGES = ("en", "fr", "es")
 PAGES = (
@@ -25,7 +27,7 @@ PAGES = (
     "contact",
     "accessibility",
 )
-TEXTS = Path(__file__).parents[2] / "cnn_offset/templates/help"
+TEXTS = Path(__file__).parents[2] / "cnn_offset/pages"
 ENGLISH = re.compile(
     r"\b(the|your|you|with|which|units|cancelled|basket|attestation of|provider|registry|"
     r"payment is|projects|how it works|public record|terms of use|skip to|log in)\b",
@@ -132,19 +134,35 @@ def test_a_translation_has_the_length_of_one(client: FlaskClient, page: str) -> 
 def test_every_file_exists_in_three_languages() -> None:
     names = [sorted(each.name for each in (TEXTS / lang).iterdir()) for lang in LANGUAGES]
     assert names[0] == names[1] == names[2]
-    assert f"terms-{TERMS_VERSION}.html" in names[0]
+    for version in SHIPPED_TERMS:
+        assert f"terms-{version}.md" in names[0]
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_what_is_shipped_could_be_published(page: str) -> None:
+    assert not any(prose.faults(shipped(page), LANGUAGES).values())
+
+
+def test_every_version_of_the_terms_keeps_its_address(client: FlaskClient) -> None:
+    newest, *older = SHIPPED_TERMS
+    assert "earlier terms" not in visit(client, f"/en/terms/{newest}").text
+    for version in older:
+        seen = visit(client, f"/en/terms/{version}")
+        assert "earlier terms" in seen.text
+        assert f"Version {version}" in seen.text
+    assert client.get("/en/terms/1999-01-01").status_code == 404
 
 
 def test_french_signs_keep_their_distance() -> None:
     """A no-break space stands before : ; ? ! and within quotation marks."""
     for each in (TEXTS / "fr").iterdir():
-        text = re.sub(r"\{[{%#].*?[}%#]\}|<[^>]*>|&\w+;", "", each.read_text(), flags=re.DOTALL)
+        text = re.sub(r"\{#?[\w-]*\}|\]\([^)]*\)", "", each.read_text())
         assert not re.search(r"[^\s\u00a0\u202f][;?!»]| [:;?!»]|« |«[^\u00a0]", text), each
 
 
 def test_terms_say_their_version_and_faq_its_times(make_app: Callable[..., Flask]) -> None:
     client = make_app(HOLD_MINUTES=17).test_client()
-    assert TERMS_VERSION in client.get("/en/terms").text
+    assert SHIPPED_TERMS[0] in client.get("/en/terms").text
     assert "17 minutes" in Page(client.get("/en/faq").text).text
 
 

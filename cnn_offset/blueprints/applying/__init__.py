@@ -10,7 +10,6 @@ from flask_babel import gettext
 from flask_security import current_user
 
 from cnn_offset.blueprints.applying.forms import NOT_HERE, read_wish, registries
-from cnn_offset.blueprints.help import TERMS_VERSION
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import guarded, signed_in
@@ -21,6 +20,7 @@ from cnn_offset.services import NotFoundError, ServiceError, applying
 from cnn_offset.services.applying import Stored
 from cnn_offset.typed import Typed
 from cnn_offset.web import as_download, row_id, takes_upload
+from cnn_offset.wording import terms_version
 
 bp = guarded(Blueprint("applying", __name__), signed_in)
 UPLOAD: Final = 52
@@ -44,6 +44,12 @@ def form() -> ResponseReturnValue:
     if request.method == "GET":
         return _form(Typed(request.form))
     typed, wish = read_wish(request.form)
+    if request.form.get("terms_version", terms_version()) != terms_version():
+        typed.errors["terms"] = gettext(
+            "The terms of use have changed since you opened this page. Please read them and "
+            "tick this box once more."
+        )
+        typed.values["terms"] = ""
     documents = _documents(typed.errors, needed=typed.values["role"] not in NOT_HERE)
     if typed.errors or wish is None:
         return _form(typed)
@@ -56,7 +62,7 @@ def form() -> ResponseReturnValue:
                 session.get_one(User, current_user.id),
                 wish,
                 stored,
-                terms_version=TERMS_VERSION,
+                terms_version=terms_version(),
                 locale=language(),
                 operators=here.settings.CONTACT_EMAIL,
                 now=here.clock(),
@@ -75,7 +81,7 @@ def _form(typed: Typed) -> ResponseReturnValue:
         errors=typed.errors,
         countries=countries(language()),
         registries=registries(),
-        terms_version=TERMS_VERSION,
+        terms_version=terms_version(),
         most=MOST,
     )
     return page, 422 if typed.errors else 200

@@ -18,7 +18,6 @@ from sqlalchemy import select
 
 from cnn_offset.blueprints import basket
 from cnn_offset.blueprints.checkout import forms, pages
-from cnn_offset.blueprints.help import TERMS_VERSION
 from cnn_offset.blueprints.orders.opening import open_instructions, open_payment
 from cnn_offset.domain.status import CheckoutStatus
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
@@ -27,6 +26,7 @@ from cnn_offset.i18n import language
 from cnn_offset.models import Checkout, Order
 from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import ServiceError, checking_out, ordering
+from cnn_offset.wording import terms_version
 
 bp = guarded(Blueprint("checkout", __name__), public)
 
@@ -59,7 +59,7 @@ def start() -> ResponseReturnValue:
                 chosen,
                 locale=language(),
                 user_id=_user_id(),
-                registry_dates=here.registry_dates,
+                registry_dates=here.dates_for_new,
                 hold_for=_hold_for(),
                 now=here.clock(),
                 token=cookie.get("checkout", ""),
@@ -187,6 +187,11 @@ def place(token: str) -> ResponseReturnValue:
         for name in pages.CONSENTS
         if request.form.get(name) != "yes"
     }
+    if request.form.get("terms_version", terms_version()) != terms_version():
+        errors["consent_terms"] = gettext(
+            "The terms of use have changed since you opened this page. Please read them and "
+            "tick this box once more."
+        )
     if errors:
         return pages.review_page(checkout, errors), 422
     here = platform()
@@ -202,8 +207,8 @@ def place(token: str) -> ResponseReturnValue:
                     (part.provider.id, part.currency): chosen.get(forms.part_key(part), "")
                     for part in pages.plan_of(checkout)
                 },
-                plugins=here.payments,
-                registry_dates=here.registry_dates,
+                plugins=here.payments_for_new,
+                registry_dates=here.dates_for_new,
                 now=here.clock(),
             )
             placed = [(order.token, order.method_id) for order in orders]
@@ -306,7 +311,7 @@ def _purchaser(typed: dict[str, Any]) -> ordering.PurchaserDetails:
         publish_name=typed["publish_name"],
         publish_reason=typed["publish_reason"],
         attestation_locale=typed["attestation_locale"],
-        terms_version=TERMS_VERSION,
+        terms_version=terms_version(),
         # Not there in what was typed before these were asked for.
         tax_id=typed.get("tax_id", ""),
         purchase_order=typed.get("purchase_order", ""),

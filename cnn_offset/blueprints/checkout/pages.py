@@ -9,13 +9,13 @@ from flask_security import current_user
 from sqlalchemy import select
 
 from cnn_offset.blueprints.checkout import forms
-from cnn_offset.blueprints.help import TERMS_VERSION
 from cnn_offset.domain.attestation import AttestationData
 from cnn_offset.extensions import db, platform
 from cnn_offset.i18n import countries, language
 from cnn_offset.models import Checkout, Order
 from cnn_offset.services import attesting, checking_out
 from cnn_offset.services.checking_out import PlanPart
+from cnn_offset.wording import terms_version
 
 CONSENTS: Final = ("consent_terms", "consent_now")
 
@@ -120,10 +120,14 @@ def review_page(checkout: Checkout, errors: dict[str, str] | None = None) -> str
         typed=checkout.details,
         reason=forms.reason_text(checkout.details),
         errors=errors or {},
-        ticked={name for name in CONSENTS if request.form.get(name) == "yes"},
+        ticked={
+            name
+            for name in CONSENTS
+            if request.form.get(name) == "yes" and name not in (errors or {})
+        },
         methods=platform().payments,
         previews=previews_of(checkout),
-        terms_version=TERMS_VERSION,
+        terms_version=terms_version(),
     )
 
 
@@ -150,4 +154,6 @@ def prefill() -> dict[str, str]:
 def plan_of(checkout: Checkout) -> list[PlanPart]:
     """Return who is to be paid what, and how it can be done now."""
     here = platform()
-    return checking_out.payment_plan(checkout, here.payments, here.registry_dates, now=here.clock())
+    return checking_out.payment_plan(
+        checkout, here.payments_for_new, here.dates_for_new, now=here.clock()
+    )

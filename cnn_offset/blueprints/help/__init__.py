@@ -1,35 +1,18 @@
-"""Pages that explain, as files: one per language and page."""
+"""Pages that explain, as operators have published them or as they were shipped."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
-from cnn_offset.extensions import platform
+from cnn_offset import wording
 from cnn_offset.guards import guarded, public
-from cnn_offset.i18n import language
 
 bp = guarded(Blueprint("help", __name__), public)
 
-TERMS_VERSION = "2026-11-22"
-"""The terms in force. A new version is a new file; old ones keep their address."""
 
-
-def last_orders() -> list[tuple[str, datetime]]:
-    """Return the title of each registry that will close, and until when it takes orders."""
-    here = platform()
-    return [
-        (gettext(here.registries[name].title), dates.last_order)
-        for name, dates in here.registry_dates.items()
-        if dates.last_order is not None and dates.last_order > here.clock()
-    ]
-
-
-def _page(name: str, **values: object) -> str:
-    return render_template(f"help/{language()}/{name}.html", **values)
+def _page(name: str) -> str:
+    return render_template("help/page.html", page=wording.page(name))
 
 
 @bp.get("/how-it-works")
@@ -41,7 +24,7 @@ def how_it_works() -> ResponseReturnValue:
 @bp.get("/faq")
 def faq() -> ResponseReturnValue:
     """Answer what people ask."""
-    return _page("faq", hold_minutes=platform().settings.HOLD_MINUTES, last_orders=last_orders())
+    return _page("faq")
 
 
 @bp.get("/provider-guide")
@@ -59,7 +42,24 @@ def units() -> ResponseReturnValue:
 @bp.get("/terms")
 def terms() -> ResponseReturnValue:
     """Show the terms in force."""
-    return _page(f"terms-{TERMS_VERSION}", version=TERMS_VERSION)
+    return _terms(wording.terms_version())
+
+
+@bp.get("/terms/<version>")
+def terms_of(version: str) -> ResponseReturnValue:
+    """Show the terms of a version, also one that new orders no longer get."""
+    return _terms(version)
+
+
+def _terms(version: str) -> str:
+    in_force, *_ = versions = wording.terms_versions()
+    return render_template(
+        "help/terms.html",
+        page=wording.terms_of(version),
+        version=version,
+        in_force=in_force,
+        versions=versions,
+    )
 
 
 @bp.get("/contact")

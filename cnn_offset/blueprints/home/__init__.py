@@ -9,9 +9,9 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from cnn_offset.blueprints.catalogue.cards import featured, figures
-from cnn_offset.blueprints.help import last_orders
 from cnn_offset.extensions import platform
 from cnn_offset.guards import guarded, public
+from cnn_offset.wording import last_orders
 
 bp = guarded(Blueprint("home", __name__), public)
 
