@@ -74,6 +74,16 @@ def open_request(session: Session, order: Order) -> Correction | None:
     )
 
 
+def newest(session: Session, order: Order) -> Correction | None:
+    """Return what was asked for last, decided or not."""
+    return session.scalar(
+        select(Correction)
+        .where(Correction.order_id == order.id)
+        .order_by(Correction.id.desc())
+        .limit(1)
+    )
+
+
 def ask(
     session: Session, order: Order, texts: Texts, remark: str, *, actor: str, now: datetime
 ) -> Correction:

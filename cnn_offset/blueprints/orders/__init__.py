@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from cnn_offset import jobs
 from cnn_offset.attestations import stored_pdf
-from cnn_offset.blueprints.orders import papers
+from cnn_offset.blueprints.orders import correct, papers
 from cnn_offset.blueprints.orders.opening import offered, open_payment
 from cnn_offset.blueprints.orders.private import bp
 from cnn_offset.blueprints.orders.progress import progress_of
@@ -26,10 +26,10 @@ from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.i18n import language
 from cnn_offset.models import Order, Payment
-from cnn_offset.services import ServiceError, ordering
+from cnn_offset.services import ServiceError, correcting, ordering
 from cnn_offset.services.papers import papers_of
 
-__all__ = ["bp", "papers"]
+__all__ = ["bp", "correct", "papers"]
 
 
 @bp.get("/orders/<token>")
@@ -53,6 +53,7 @@ def show(token: str) -> ResponseReturnValue:
         qr=_qr(payment.qr) if payment and payment.qr else "",
         siblings=_siblings(order),
         papers=papers_of(db.session(), order),
+        correction=correcting.newest(db.session(), order) if progress.attestation else None,
     )
     response = current_app.make_response(page)
     if progress.waits or back:
