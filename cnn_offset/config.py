@@ -73,6 +73,12 @@ class Settings(BaseModel):
         "", description="smtp://user:password@host:port, or the sandbox's mailbox over http."
     )
     MAIL_FROM: str = Field("noreply@example.org", description="Sender of every mail.")
+    INCOMING_MAIL_TOKEN: str = Field(
+        "", description="Lets a mail server post replies to /hooks/mail; at least 16 characters."
+    )
+    INCOMING_MAIL_URL: str = Field(
+        "", description="imaps://user:password@host/folder, where replies are fetched from."
+    )
     SANDBOX_URL: str = Field("", description="Address of the sandbox; shows the demo banner.")
     SIGNING_KEY: str = Field("", description="PEM file with key and certificate for attestations.")
     SIGNING_KEY_PASSWORD: str = Field("", description="Password of that key, if it has one.")
@@ -114,6 +120,10 @@ def read_settings(raw: dict[str, Any]) -> Settings:
         raise ConfigError("PAYMENTS: name at least one payment plug-in, such as [PAYMENTS.paypal]")
     if not settings.REGISTRIES:
         raise ConfigError("REGISTRIES: name at least one registry, such as [REGISTRIES.cdm]")
+    if settings.INCOMING_MAIL_URL.partition("://")[0] not in ("", "imap", "imaps"):
+        raise ConfigError("INCOMING_MAIL_URL: begin it with imaps:// (or imap://)")
+    if settings.INCOMING_MAIL_TOKEN and len(settings.INCOMING_MAIL_TOKEN) < 16:
+        raise ConfigError("INCOMING_MAIL_TOKEN: give one of at least 16 characters")
     if settings.MODE == "production":
         if len(settings.SECRET_KEY) < 32:
             raise ConfigError("SECRET_KEY: production needs one of at least 32 characters")

@@ -135,27 +135,38 @@ def _prepare(order_id: int, method_id: str, *, now: datetime) -> int | None:
 
 
 def _end(
-    here: Platform, order_id: int, new: OrderStatus, *, actor: str, why: str, reason: str = ""
+    here: Platform,
+    order_id: int,
+    new: OrderStatus,
+    *,
+    actor: str,
+    why: str,
+    reason: str = "",
+    by: str = "",
 ) -> datetime | None:
     """End an unpaid order after closing the doors of all its payments."""
     if bank_entries.money_seen(db.session(), order_id, now=here.clock()):
         return here.clock() + timedelta(hours=1)
+    if not close_doors(order_id):
+        return here.clock() + timedelta(minutes=10)
+    with unit_of_work() as session:
+        order = session.get_one(Order, order_id)
+        ordering.end_unpaid(
+            session, order, new, actor=actor, why=why, now=here.clock(), reason=reason, by=by
+        )
+        waits = order.status is OrderStatus.PLACED
+    return here.clock() + timedelta(minutes=10) if waits else None
+
+
+def close_doors(order_id: int) -> bool:
+    """Shut the doors of all payments of an order; False if one could not be shut now."""
     payments = db.session.scalars(
         select(Payment.id).where(
             Payment.order_id == order_id,
             Payment.status.in_([*LIVE, PaymentStatus.FAILED]),
         )
     ).all()
-    for payment_id in payments:
-        if not do("payment", payment_id, close=True):
-            return here.clock() + timedelta(minutes=10)
-    with unit_of_work() as session:
-        order = session.get_one(Order, order_id)
-        ordering.end_unpaid(
-            session, order, new, actor=actor, why=why, now=here.clock(), reason=reason
-        )
-        waits = order.status is OrderStatus.PLACED
-    return here.clock() + timedelta(minutes=10) if waits else None
+    return all(do("payment", payment_id, close=True) for payment_id in payments)
 
 
 def _reconcile(here: Platform, row_id: int) -> datetime | None:
@@ -444,14 +455,17 @@ def sweep(limit: int = BATCH) -> int:
     return tried
 
 
-def withdraw_order(here: Platform, order_id: int, *, actor: str, reason: str = "") -> bool:
+def withdraw_order(
+    here: Platform, order_id: int, *, actor: str, reason: str = "", by: str = ""
+) -> bool:
     """Withdraw an unpaid order; False if money may be on its way.
 
-    Without a ``reason`` it is the purchaser's wish; else the provider's, and the purchaser
-    is told the reason.
+    Without a ``reason`` it is the purchaser's wish; else the provider's, or ``by`` the
+    platform, and the purchaser is told the reason.
     """
     why = reason or "asked for"
-    return _end(here, order_id, OrderStatus.WITHDRAWN, actor=actor, why=why, reason=reason) is None
+    end = _end(here, order_id, OrderStatus.WITHDRAWN, actor=actor, why=why, reason=reason, by=by)
+    return end is None
 
 
 def _queue(connection: Redis) -> Queue:

@@ -62,10 +62,15 @@ def read_document(data: bytes, filename: str) -> Document:
 
 
 def _name(filename: str, content_type: str) -> str:
-    """Clean a file's name for the download; its ending tells the truth."""
+    return clean_filename(filename, _ENDINGS[content_type])
+
+
+def clean_filename(filename: str, ending: str = "") -> str:
+    """Clean a file's name for the download; its ending tells the truth, if one is given."""
     try:
-        stem = PurePath(clean_line(filename.replace("\\", "/"))).stem
+        path = PurePath(clean_line(filename.replace("\\", "/")))
     except UnreadableTextError:
-        stem = ""
-    stem = re.sub(r'[<>:"/|?*;%]+', " ", stem).strip(" .")[:100] or "document"
-    return f"{stem}.{_ENDINGS[content_type]}"
+        path = PurePath()
+    stem = re.sub(r'[<>:"/|?*;%]+', " ", path.stem if ending else path.name)
+    stem = stem.strip(" .")[:100] or "document"
+    return f"{stem}.{ending}" if ending else stem

@@ -34,14 +34,14 @@ TIMEOUT: Final = 20.0
 class _MessageIds(UnstructuredHeader):
     """Message-IDs, one on each line: the library would encode long ones beyond recognition."""
 
-    def fold(self, *, policy: EmailPolicy) -> str:  # type: ignore[override]
+    def fold(self, *, policy: EmailPolicy) -> str:
         lines = policy.linesep + " "
         return f"{self.name}: {lines.join(str(self).split())}{policy.linesep}"  # type: ignore[attr-defined]
 
 
 _HEADERS: Final = HeaderRegistry()
-_HEADERS.map_to_type("in-reply-to", _MessageIds)
-_HEADERS.map_to_type("references", _MessageIds)
+_HEADERS.map_to_type("in-reply-to", _MessageIds)  # type: ignore[arg-type]
+_HEADERS.map_to_type("references", _MessageIds)  # type: ignore[arg-type]
 _POLICY: Final = policy.SMTP.clone(header_factory=_HEADERS)
 
 

@@ -88,6 +88,8 @@ class CaseMessage(Model):
     at: Mapped[datetime]
     is_automatic: Mapped[bool] = mapped_column(default=False)
     """No person wrote it: an absence notice, say. It is never answered."""
+    to_other_side: Mapped[bool] = mapped_column(default=False)
+    """Of an operator in a claim: written to the other side, too or only."""
     left_out: Mapped[list[Any]] = mapped_column(default=list)
     """Files that were not kept, as [name, reason]."""
     due_by: Mapped[datetime | None]

@@ -24,6 +24,12 @@ def _insert(kind: Any) -> Any:
 
 # The unique key refuses a second mail, also one that another process is just adding.
 _INSERT = {"sqlite": _insert(sqlite.insert), "postgresql": _insert(postgresql.insert)}
+
+
+class RefusedError(Exception):
+    """A mail server will never take this mail; the text is what it says."""
+
+
 Render = Callable[[Session, Message], EmailMessage]
 """Makes the mail of a row: subject, text, HTML and attachments."""
 Transport = Callable[[EmailMessage], None]
@@ -102,6 +108,8 @@ def send_message(
 ) -> None:
     """Render and send one mail, then record it. A crash between sends it once more.
 
+    What a server will never take has failed: an operator looks at it (attention).
+
     Raises:
         Exception: whatever ``transport`` raises; the worker tries again later.
 
@@ -111,9 +119,17 @@ def send_message(
         if row.status is not MessageStatus.QUEUED:
             return
         mail = render(session, row)
-    transport(mail)
+    refused = ""
+    try:
+        transport(mail)
+    except RefusedError as error:
+        refused = str(error)
     with begin() as session:
         row = session.get_one(Message, message_id)
+        if refused:
+            move(session, row, MessageStatus.FAILED, actor="mail server", why=refused, now=now)
+            row.failure = refused
+            return
         move(session, row, MessageStatus.SENT, actor="outbox", why="handed over", now=now)
         row.sent_at = now
 
@@ -123,3 +139,4 @@ def resend(session: Session, message: Message, *, actor: str, now: datetime) -> 
     if move(session, message, MessageStatus.QUEUED, actor=actor, why="asked for", now=now):
         message.due_at = now
         message.attempts = 0
+        message.failure = ""

@@ -332,7 +332,7 @@ def test_a_mail_server_takes_it(app: Flask, smtp: Any) -> None:
         assert message.message_id.encode() in smtp.got
         assert any(each.upper().startswith(b"RCPT TO:<ADA") for each in smtp.said)
         smtp.refuses = True
-        with pytest.raises(smtplib.SMTPRecipientsRefused):
+        with pytest.raises(mailing.RefusedError, match="550 no such person"):
             mail.transport(read_settings(settings(MAIL_URL=url)))(made)
 
 

@@ -36,6 +36,12 @@ class Letter:
     attestation: Attestation | None = None
     """Its PDF is attached."""
     attachments: Sequence[Attachment] = ()
+    reply_to: str = ""
+    """Where answers go; empty for the address where people write for help."""
+    references: Sequence[str] = ()
+    """Message-IDs of what was written before, oldest first."""
+    is_automatic: bool = True
+    """Whether no person has written it."""
 
 
 Writer = Callable[[Session, Message], Letter]

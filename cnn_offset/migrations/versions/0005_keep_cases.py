@@ -155,6 +155,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("is_automatic", sa.Boolean(), nullable=False),
+        sa.Column("to_other_side", sa.Boolean(), nullable=False),
         sa.Column("left_out", sa.JSON(), nullable=False),
         sa.Column("due_by", sa.DateTime(timezone=True), nullable=True),
         sa.Column("mail_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -189,7 +190,7 @@ def upgrade() -> None:
     # Fetches the mails of the reply addresses, if there is a mailbox to fetch them from.
     op.execute(
         "INSERT INTO chore (name, due_at, attempts, last_error, fence) "
-        "VALUES ('mailbox', '2026-01-01 00:00:00', 0, '', 0)"
+        "VALUES ('mailbox', CURRENT_TIMESTAMP, 0, '', 0)"
     )
     # Mails to addresses that nobody was ever given.
     op.execute("INSERT INTO counter (name, value) VALUES ('mails_dropped', 0)")
