@@ -11,6 +11,7 @@ from sqlalchemy import select
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import (
+    AccountActivity,
     Event,
     Message,
     Offer,
@@ -151,7 +152,11 @@ def test_another_provider_was_mapped_meanwhile(app: Flask, sale: Sale) -> None:
         theirs = make_mapping(make_provider(), account_ref="PENDING", kind="pending").account
         db.session.commit()
         number = propose(mine, activity.ref, Entitlement.MAP)
-        make_mapping(theirs.provider, activity, account_ref="PENDING", kind="pending")
+        db.session.add(
+            AccountActivity(
+                account_id=theirs.id, activity_id=activity.id, actor="op@x", at=platform().clock()
+            )
+        )
         db.session.commit()
         with pytest.raises(ServiceError, match="Another provider"):
             approve(number)

@@ -554,7 +554,7 @@ def test_an_account_of_another_providers(app: Flask, desk: FlaskClient, provider
     (opened,) = rows(app, RegistryAccount)
     at = f"/en/operator/providers/{other}"
     assert post(desk, f"{at}/accounts", **account).status_code == 422
-    assert post(desk, f"{at}/map", account_id=opened.id, ref="90041").status_code == 404
+    assert post(desk, f"{at}/map", account_id=opened.id, ref="90041", why="x").status_code == 404
 
 
 def test_waiting_applications_are_counted(app: Flask, ada: FlaskClient, desk: FlaskClient) -> None:
