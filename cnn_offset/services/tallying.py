@@ -313,7 +313,7 @@ def _attested(session: Session, since: datetime, until: datetime, add: Any) -> N
             Order.paid_at.is_not(None),
         )
         .execution_options(yield_per=2000)
-    ).tuples():
+    ):
         if paid_at is None or issued_at is None:
             continue
         took = max(issued_at - paid_at, timedelta())
@@ -325,10 +325,16 @@ def _attested(session: Session, since: datetime, until: datetime, add: Any) -> N
 # From the beginning, and checking
 
 
-def first_year(session: Session) -> int | None:
-    """Return the year of the first order; None before it."""
+def first_day(session: Session) -> date | None:
+    """Return the day of the first order; None before it."""
     found = session.scalar(select(Order.placed_at).order_by(Order.id).limit(1))
-    return found.year if found else None
+    return found.date() if found else None
+
+
+def forget(session: Session) -> None:
+    """Delete all figures, to count them anew month by month."""
+    session.execute(delete(Figure))
+    session.execute(update(Tally).values(made_at=None))
 
 
 def check(session: Session, *, unread: set[date], sample: int = 5) -> Iterator[str]:

@@ -21,16 +21,15 @@ from flask_babel import gettext
 from flask_security import current_user
 from sqlalchemy.orm import Session
 
+from cnn_offset import periods
 from cnn_offset import reports as files
 from cnn_offset.blueprints.provider.workspace import bp
-from cnn_offset.domain.period import LONGEST_DAYS, Period, PeriodError
+from cnn_offset.domain.period import Period
 from cnn_offset.domain.staff import Duty
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import staff_may
 from cnn_offset.services import reporting
 
-OFFERED: Final = (("month", 13), ("quarter", 5), ("year", 4))
-"""How many periods of each kind can be chosen by name, newest first."""
 HIGH: Final = 200
 """Units of the drawing that the highest bar of the chart takes."""
 
@@ -39,43 +38,8 @@ def _today() -> date:
     return platform().clock().date()
 
 
-def _offered() -> list[Period]:
-    found = []
-    for kind, times in OFFERED:
-        period = Period.holding(kind, _today())
-        for _ in range(times):
-            found.append(period)
-            period = period.previous
-    return found
-
-
 def _asked() -> tuple[Period, dict[str, str]]:
-    """Return the period asked for, else this month; and what is wrong with what was asked."""
-    now = Period.holding("month", _today())
-    code = request.args.get("period", "").strip()
-    if code and code != "days":
-        try:
-            return Period.parse(code), {}
-        except PeriodError:
-            return now, {"period": gettext("Please choose a period from the list.")}
-    if code == "days":
-        errors, days = {}, []
-        for name in ("from", "to"):
-            try:
-                days.append(date.fromisoformat(request.args.get(name, "").strip()))
-            except ValueError:
-                errors[name] = gettext("Please enter a day, such as 2026-11-05.")
-        if not errors:
-            try:
-                return Period.of_days(*days), {}
-            except PeriodError:
-                errors["to"] = gettext(
-                    "Please choose a last day that is not before the first, and at most "
-                    "%(days)s days in all.",
-                    days=LONGEST_DAYS,
-                )
-        return now, errors
-    return now, {}
+    return periods.asked(request.args, _today())
 
 
 @bp.get("/provider/reports")
@@ -85,7 +49,7 @@ def reports() -> ResponseReturnValue:
     found = reporting.report(db.session(), current_user.provider_id, period)
     months = found.units_by_month
     most = max((units for _, units in months), default=0)
-    offered = [(each.code, files.period_title(each)) for each in _offered()]
+    offered = [(each.code, files.period_title(each)) for each in periods.offered(_today())]
     page = render_template(
         "provider/reports.html",
         report=found,
