@@ -18,6 +18,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from cnn_offset import accounts, i18n, jobs, web
 from cnn_offset.attestations.keys import load_key
 from cnn_offset.blueprints import register_blueprints
+from cnn_offset.conditions import ConditionsKeeper
 from cnn_offset.config import ConfigError, Settings, kept_secret, read_settings
 from cnn_offset.extensions import (
     Platform,
@@ -32,6 +33,7 @@ from cnn_offset.plugins import loader
 from cnn_offset.plugins.errors import PluginConfigError
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.plugins.registries.base import RegistryConnector
+from cnn_offset.watching import CallWatch
 
 
 def utc_now() -> datetime:
@@ -60,8 +62,9 @@ def create_app(
     instance = Path(app.instance_path)
     app.config.from_mapping(FLASK_DEFAULTS)
     chosen = read_settings(dict(settings) if settings is not None else _raw_settings(app))
+    conditions = ConditionsKeeper()
     try:
-        platform = _platform(chosen, instance, clock)
+        platform = _platform(chosen, instance, clock, conditions)
     except PluginConfigError as error:
         raise ConfigError(str(error)) from error
     app.extensions["cnn_offset"] = platform
@@ -96,6 +99,7 @@ def create_app(
     db.init_app(app)
     with app.app_context():
         tune_engine(db.engine)
+        conditions.open(db.engine, eager=lambda: bool(app.testing))
     migrate.init_app(app, db, directory=str(Path(__file__).parent / "migrations"))
     babel.init_app(app, locale_selector=i18n.select_locale)
     csrf.init_app(app)
@@ -138,7 +142,12 @@ def _raw_settings(app: Flask) -> dict[str, Any]:
     }
 
 
-def _platform(settings: Settings, instance: Path, clock: Callable[[], datetime]) -> Platform:
+def _platform(
+    settings: Settings,
+    instance: Path,
+    clock: Callable[[], datetime],
+    conditions: ConditionsKeeper,
+) -> Platform:
     payments = loader.load(
         loader.PAYMENTS,
         PaymentPlugin,  # type: ignore[type-abstract]
@@ -151,6 +160,9 @@ def _platform(settings: Settings, instance: Path, clock: Callable[[], datetime])
         {name: (table.connector, table.own) for name, table in settings.REGISTRIES.items()},
         section="REGISTRIES",
     )
+    calls = CallWatch()
+    calls.watch_payments(payments, clock)
+    calls.watch_registries(registries, clock)
     return Platform(
         settings=settings,
         payments=payments,
@@ -158,6 +170,8 @@ def _platform(settings: Settings, instance: Path, clock: Callable[[], datetime])
         clock=clock,
         files=_file_store(settings.FILES_URL or str(instance / "files")),
         ring=jobs.doorbell(settings.REDIS_URL),
+        conditions=conditions,
+        calls=calls,
     )
 
 

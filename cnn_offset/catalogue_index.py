@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock, Thread
 from time import monotonic
@@ -13,6 +13,7 @@ from typing import Final
 from flask import current_app
 from sqlalchemy import Engine
 
+from cnn_offset.domain.calendar import Pause
 from cnn_offset.domain.facets import FacetIndex, Query, TextIndex
 from cnn_offset.extensions import Platform, db, platform
 from cnn_offset.services import browsing
@@ -79,8 +80,13 @@ class ShelfKeeper:
 
     def _renewed(self, old: Shelf | None) -> Shelf:
         started = monotonic()
-        dates = {name: each.dates for name, each in self._platform.settings.REGISTRIES.items()}
-        market = browsing.open_market(self._platform.payments, dates, self._platform.clock())
+        here = self._platform
+        # Where all orders are stopped people may still look around.
+        dates = {
+            name: replace(each, pause=None) if each.pause is Pause.EVERYTHING else each
+            for name, each in here.dates_for_new.items()
+        }
+        market = browsing.open_market(here.payments_for_new, dates, here.clock())
         with self._engine.connect() as connection:
             version = browsing.version(connection, market)
             if old and not _is_stale(old, version, started):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,13 +21,15 @@ from fsspec import AbstractFileSystem
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from cnn_offset.conditions import Conditions
 from cnn_offset.config import Settings
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.models.base import Model, WorkMixin
 from cnn_offset.plugins.loader import PluginSet
-from cnn_offset.plugins.payments.base import PaymentPlugin
+from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
 from cnn_offset.plugins.registries.base import RegistryConnector
 from cnn_offset.services import announce
+from cnn_offset.watching import CallWatch
 
 db = SQLAlchemy(disable_autonaming=True)
 babel = Babel()
@@ -49,11 +51,40 @@ class Platform:
     """The file store, rooted: paths are relative, such as ``attestations/7.pdf``."""
     ring: Callable[[str, int], None]
     """Say, after a commit, that a row of a table has work that is due now."""
+    conditions: Callable[[], Conditions] = Conditions
+    """What operators have set beside the configuration, a few seconds old at most."""
+    calls: CallWatch = field(default_factory=CallWatch)
+    """How calls to the outside went in this process."""
+
+    @property
+    def bank_methods(self) -> list[str]:
+        """The payment methods whose money shows only on a provider's bank statement."""
+        return [name for name, each in self.payments.items() if isinstance(each, StatementPlugin)]
 
     @property
     def registry_dates(self) -> dict[str, RegistryDates]:
-        """When each registry connection takes what."""
-        return {name: each.dates for name, each in self.settings.REGISTRIES.items()}
+        """When each registry connection takes what: operators' dates before the configuration's."""
+        changed = self.conditions().dates
+        return {
+            name: changed.get(name) or each.dates for name, each in self.settings.REGISTRIES.items()
+        }
+
+    @property
+    def dates_for_new(self) -> dict[str, RegistryDates]:
+        """Those dates as a new order meets them: what operators have paused takes none."""
+        pause = self.conditions().pause
+        return {
+            name: replace(dates, pause=pause(name)) for name, dates in self.registry_dates.items()
+        }
+
+    @property
+    def payments_for_new(self) -> PluginSet[PaymentPlugin]:
+        """The payment methods that a new checkout may offer. Running payments know all."""
+        off = self.conditions().methods_off
+        if not off:
+            return self.payments
+        kept = {name: each for name, each in self.payments.items() if name not in off}
+        return PluginSet(kept, withheld=off & self.payments.keys())
 
 
 def platform() -> Platform:

@@ -13,9 +13,10 @@ from flask_security import current_user
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from cnn_offset.extensions import Platform, db
+from cnn_offset.extensions import Platform, db, unit_of_work
 from cnn_offset.i18n import LANGUAGES, preferred_language
 from cnn_offset.services import NotFoundError
+from cnn_offset.watching import write_calls
 
 PAGES = {400, 403, 404, 405, 409, 413, 422, 429, 500, 503}
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
@@ -71,6 +72,12 @@ def init_app(app: Flask, platform: Platform) -> None:
         if secure:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         headers["X-Request-Id"] = g.get("request_id", "")
+        return response
+
+    @app.after_request
+    def _write_calls(response: Response) -> Response:
+        here = app.extensions["cnn_offset"]
+        write_calls(here.calls, here.clock(), unit_of_work)
         return response
 
     @app.errorhandler(HTTPException)

@@ -38,6 +38,14 @@ class RegistryPhase(StrEnum):
     """Only our own record answers."""
 
 
+class Pause(StrEnum):
+    """Why operators let no new orders be placed for a while; running ones go on."""
+
+    REGISTRY = "registry"
+    """This registry's offers were taken out."""
+    EVERYTHING = "everything"
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryDates:
     """When a registry connection takes what; None means no such date is set.
@@ -50,6 +58,7 @@ class RegistryDates:
     last_order: datetime | None = None
     last_cancellation: datetime | None = None
     closed: datetime | None = None
+    pause: Pause | None = None
 
     def __post_init__(self) -> None:
         known = [
@@ -75,6 +84,8 @@ class RegistryDates:
             return RegistryPhase.DRAINING
         if self.opens and now < self.opens:
             return RegistryPhase.NOT_OPEN
+        if self.pause:
+            return RegistryPhase.DRAINING
         return RegistryPhase.OPEN
 
     def allows_method(self, now: datetime, slowest: timedelta) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -32,8 +32,10 @@ T = TypeVar("T", bound=Plugin)
 class PluginSet(Mapping[str, T], Generic[T]):
     """The plug-ins of one kind that run, by name, in the order of the configuration."""
 
-    def __init__(self, plugins: Mapping[str, T]) -> None:
+    def __init__(self, plugins: Mapping[str, T], withheld: Iterable[str] = ()) -> None:
         self._plugins = dict(plugins)
+        self.withheld = frozenset(withheld)
+        """Names of others that run too, but not for what this set is for."""
 
     def __getitem__(self, name: str) -> T:
         return self._plugins[name]

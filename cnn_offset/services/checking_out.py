@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
-from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
+from cnn_offset.domain.calendar import Pause, RegistryDates, RegistryPhase
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import CheckoutStatus, OfferStatus
 from cnn_offset.domain.text import N_
@@ -31,6 +31,16 @@ OWN_UNITS = N_(
     "You are welcome to buy from any other provider."
 )
 SUSPENDED = N_("This provider takes no new orders at present. Please choose another offer.")
+PAUSED: Mapping[Pause, str] = {
+    Pause.REGISTRY: N_(
+        "We take no new orders of units in this registry for a while. Please choose another "
+        "offer, or come back later."
+    ),
+    Pause.EVERYTHING: N_(
+        "We take no new orders for a while. What you have chosen stays in your basket: please "
+        "come back later."
+    ),
+}
 NOT_A_NUMBER = N_("Please enter a whole number of tonnes, 1 or more.")
 LONGEST_HOLD = 10
 """Times of ``hold_for`` after which a checkout is not extended any more. WCAG 2.2.1 wants
@@ -63,12 +73,13 @@ def check_line(
     """
     if offer is None or offer.status is not OfferStatus.OPEN or not offer.block.eligible:
         raise ServiceError(GONE)
-    if offer.provider.suspended_at is not None:
+    if not offer.provider.takes_orders:
         raise ServiceError(SUSPENDED)
     if offer.ends_at is not None and now >= offer.ends_at:
         raise ServiceError(GONE)
     if offer.provider_id == staff_of:
         raise ServiceError(OWN_UNITS)
+    check_pause([dates])
     if dates.phase(now) is not RegistryPhase.OPEN:
         raise ServiceError(
             N_("The registry of these units takes no new orders. Please choose another offer.")
@@ -82,6 +93,18 @@ def check_line(
         )
     if quantity > offer.available + held:
         raise stock.SoldOutError(offer.id)
+
+
+def check_pause(dates: Iterable[RegistryDates]) -> None:
+    """Make sure that operators have not paused new orders of these registries (H5).
+
+    Raises:
+        ServiceError: they have; the message says what to do.
+
+    """
+    for each in dates:
+        if each.pause:
+            raise ServiceError(PAUSED[each.pause])
 
 
 def check_purchaser(session: Session, user_id: int | None, provider_ids: Sequence[int]) -> None:
@@ -311,6 +334,7 @@ class PlanPart:
     """Method ids that this provider takes but not for this order, and why: a message id."""
 
 
+OUT_OF_SERVICE = N_("This method is out of service at present. You may come back later.")
 TOO_SMALL = N_("The order is below the provider's minimum for this method.")
 TOO_LATE = N_("The money could arrive after the registry closes.")
 CANNOT = N_("This method cannot take this amount or currency.")
@@ -425,7 +449,8 @@ def choose_methods(
     now: datetime,
 ) -> tuple[list[PayoutMethod], dict[str, str]]:
     """Return the provider's methods for ``total``, and those withheld with the reason."""
-    taken, methods, withheld = provider.ways_to_pay, [], {}
+    taken, methods = provider.ways_to_pay, []
+    withheld = dict.fromkeys(sorted(plugins.withheld & taken.keys()), OUT_OF_SERVICE)
     for method_id, plugin in plugins.items():
         payout = taken.get(method_id)
         if payout is None:
@@ -434,6 +459,8 @@ def choose_methods(
             withheld[method_id] = CANNOT
         elif total.minor < payout.minimum_minor:
             withheld[method_id] = TOO_SMALL
+        elif paused := [each.pause for each in dates if each.pause]:
+            withheld[method_id] = PAUSED[paused[0]]
         elif not all(each.allows_method(now, plugin.slowest) for each in dates):
             withheld[method_id] = TOO_LATE
         else:

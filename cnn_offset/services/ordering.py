@@ -19,8 +19,8 @@ from cnn_offset.domain.text import N_
 from cnn_offset.models import Attestation, Checkout, Message, Order, OrderLine, Payment
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
-from cnn_offset.services import NotFoundError, ServiceError, stock
-from cnn_offset.services.checking_out import check_purchaser, payment_plan
+from cnn_offset.services import NotFoundError, ServiceError, charging, stock
+from cnn_offset.services.checking_out import check_pause, check_purchaser, payment_plan
 from cnn_offset.services.inbox import index_order
 from cnn_offset.services.mailing import queue_message, resend, tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
@@ -102,7 +102,7 @@ def place_orders(
     plan = payment_plan(checkout, plugins, registry_dates, now=now)
     if checkout.status is CheckoutStatus.OPEN:
         check_purchaser(session, checkout.user_id, [part.provider.id for part in plan])
-    if checkout.status is CheckoutStatus.OPEN:
+        check_pause(registry_dates[line.offer.block.registry_id] for line in checkout.lines)
         for part in plan:
             chosen = methods.get((part.provider.id, part.currency))
             if chosen not in {each.method_id for each in part.methods}:
@@ -163,6 +163,9 @@ def place_orders(
         if isinstance(plugin, StatementPlugin):
             tell_provider(session, "bank_order_placed", order, now=now)
         orders.append(order)
+    # Always in the same order, or two checkouts of the same providers wait for each other.
+    for order in sorted(orders, key=lambda each: each.provider_id):
+        charging.charge(session, order, now=now)
     return orders
 
 
@@ -319,6 +322,7 @@ def end_unpaid(
     why: str,
     now: datetime,
     reason: str = "",
+    by: str = "",
 ) -> bool:
     """Let an unpaid order lapse or be withdrawn, and release its units.
 
@@ -332,7 +336,8 @@ def end_unpaid(
         actor: who ends it.
         why: for the history.
         now: the moment.
-        reason: the provider's, for the purchaser's mail.
+        reason: for the purchaser's mail.
+        by: whose reason: ``platform``, else the provider's.
 
     """
     order = lock_order(session, order.id)
@@ -346,9 +351,8 @@ def end_unpaid(
     order.due_at = None
     order.holds_units = False
     stock.release(session, ((line.offer_id, line.quantity) for line in order.lines))
-    tell_purchaser(
-        session, f"order_{new.value}", order, now=now, params={"reason": reason} if reason else None
-    )
+    told = {"reason": reason, **({"by": by} if by else {})} if reason else None
+    tell_purchaser(session, f"order_{new.value}", order, now=now, params=told)
     return True
 
 
@@ -370,7 +374,9 @@ def send_links(session: Session, email: str, *, locale: str, now: datetime) -> N
     )
 
 
-def send_papers_again(session: Session, order: Order, *, now: datetime) -> None:
+def send_papers_again(
+    session: Session, order: Order, *, now: datetime, actor: str = "purchaser"
+) -> None:
     """Mail the attestation once more, or before there is one the confirmation of the order.
 
     Safe to repeat: a mail that still waits is not doubled.
@@ -389,4 +395,4 @@ def send_papers_again(session: Session, order: Order, *, now: datetime) -> None:
     if message is None:
         tell_purchaser(session, kind, order, now=now)
     else:
-        resend(session, message, actor="purchaser", now=now)
+        resend(session, message, actor=actor, now=now)

@@ -70,8 +70,8 @@ def look(basket: Mapping[int, int]) -> BasketView:
     return view_basket(
         db.session(),
         basket,
-        plugins=here.payments,
-        registry_dates=here.registry_dates,
+        plugins=here.payments_for_new,
+        registry_dates=here.dates_for_new,
         now=here.clock(),
         token=cookie.get("checkout", ""),
         staff_of=getattr(current_user, "provider_id", None),

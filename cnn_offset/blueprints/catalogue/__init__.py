@@ -87,8 +87,8 @@ def activity(slug: str) -> ResponseReturnValue:
         registry=words.registry(found.registry_id),
         rows=offer_rows(
             offers_of(db.session(), found),
-            platform().payments,
-            platform().registry_dates,
+            platform().payments_for_new,
+            platform().dates_for_new,
             now=platform().clock(),
         ),
     )

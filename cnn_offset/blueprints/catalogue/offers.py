@@ -14,6 +14,7 @@ from cnn_offset.models import Offer
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.services.browsing import open_market
+from cnn_offset.services.checking_out import PAUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,10 @@ def offer_rows(
             and (payout := taken.get(method_id))
             and offer.currency in payout.currencies
         ]
-        if in_time is None:
+        dates = registry_dates.get(offer.block.registry_id)
+        if dates and dates.pause:
+            obstacle = gettext(PAUSED[dates.pause])
+        elif in_time is None:
             obstacle = gettext("The registry of these units takes no new orders.")
         elif offer.available < offer.min_quantity:
             obstacle = gettext("Sold out")

@@ -22,7 +22,7 @@ def private_offer(token: str) -> ResponseReturnValue:
     ended = found.status is not OfferStatus.OPEN or (
         found.ends_at is not None and found.ends_at <= now
     )
-    row = offer_rows([found], here.payments, here.registry_dates, now=now)[0]
+    row = offer_rows([found], here.payments_for_new, here.dates_for_new, now=now)[0]
     response = make_response(
         render_template(
             "catalogue/private.html",

@@ -14,6 +14,7 @@ from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import Order, Payment, PayoutMethod
+from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import ServiceError, checking_out, ordering, paying
 
@@ -59,8 +60,13 @@ def offered(order: Order) -> tuple[list[PayoutMethod], dict[str, str]]:
     dates = [
         known[line.block.registry_id] for line in order.lines if line.block.registry_id in known
     ]
+    # What operators have taken out of new checkouts still pays the orders placed with it.
+    off = here.payments_for_new.withheld - {order.method_id}
+    methods = PluginSet(
+        {name: each for name, each in here.payments.items() if name not in off}, withheld=off
+    )
     return checking_out.choose_methods(
-        order.provider, order.total, here.payments, dates, now=here.clock()
+        order.provider, order.total, methods, dates, now=here.clock()
     )
 
 
