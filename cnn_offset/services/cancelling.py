@@ -176,11 +176,11 @@ def record(
     order = lock_order(session, row.order_id)
     if report.status is ReportStatus.REFUSED:
         return _refused(session, row, report, connector, now=now)
-    fault = _fault(session, row, report)
-    if fault:
-        row.registry_ref, row.registry_said = report.registry_ref, fault
-        if move(session, row, C.MISMATCHED, actor=row.registry_id, why=fault, now=now):
-            _review(session, row, fault, now=now)
+    wrong = fault(session, row, report)
+    if wrong:
+        row.registry_ref, row.registry_said = report.registry_ref, wrong
+        if move(session, row, C.MISMATCHED, actor=row.registry_id, why=wrong, now=now):
+            _review(session, row, wrong, now=now)
         return None
     if not move(session, row, C.CONFIRMED, actor=row.registry_id, why="confirmed", now=now):
         return None
@@ -244,7 +244,7 @@ def _review(session: Session, row: Cancellation, why: str, *, now: datetime) -> 
         tell_purchaser(session, "order_in_review", order, now=now)
 
 
-def _fault(session: Session, row: Cancellation, report: CancellationReport) -> str:
+def fault(session: Session, row: Cancellation, report: CancellationReport) -> str:
     """Say what is wrong with a confirmation, empty if it is as ordered."""
     if total(report.ranges) != row.quantity:
         return f"{total(report.ranges)} units reported, {row.quantity} ordered"

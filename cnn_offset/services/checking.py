@@ -30,6 +30,7 @@ from cnn_offset.models import (
     Checkout,
     CheckoutLine,
     Counter,
+    DealtWith,
     Event,
     Offer,
     OfferTerms,
@@ -39,7 +40,7 @@ from cnn_offset.models import (
     Payment,
     User,
 )
-from cnn_offset.services import checking_sequels, noticing, stock, tallying
+from cnn_offset.services import checking_sequels, noticing, settling, stock, tallying
 
 _PAID = (OrderStatus.PAID, OrderStatus.FULFILLED)
 
@@ -248,7 +249,12 @@ def _ranges(session: Session) -> Iterator[str]:
 
 
 def _payments(session: Session) -> Iterator[str]:
-    """Status and verdict follow from the facts; exact money has moved its order."""
+    """Status and verdict follow from the facts; exact money has moved its order, and other
+    money only a named person has.
+    """
+    released = set(
+        session.scalars(select(DealtWith.subject_id).where(DealtWith.kind == settling.RELEASED))
+    )
     for payment in session.scalars(
         select(Payment)
         .options(selectinload(Payment.facts), selectinload(Payment.order))
@@ -274,6 +280,13 @@ def _payments(session: Session) -> Iterator[str]:
             )
         ):
             yield f"payment {payment.key}: paid order {payment.order.code} but is {payment.status}"
+        if (
+            verdict is not Verdict.EXACT
+            and payment.paid_order
+            and payment.order.status is OrderStatus.PAID
+            and payment.id not in released
+        ):
+            yield f"payment {payment.key}: {verdict}, order {payment.order.code} goes on, and nobody said so"
         if verdict is Verdict.EXACT and payment.order.status in (
             OrderStatus.PLACED,
             OrderStatus.LAPSED,

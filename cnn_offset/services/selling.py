@@ -134,7 +134,14 @@ def write_amount(money: Money, locale: str) -> str:
     return f"{money.amount:f}".replace(".", _SIGNS[locale][1])
 
 
-def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetime) -> None:
+def mark_in_progress(
+    session: Session,
+    order: Order,
+    *,
+    actor: str,
+    now: datetime,
+    why: str = "by the provider",
+) -> None:
     """Note that the provider has sent its details or otherwise deals with a bank order.
 
     Safe to repeat: the purchaser is told once.
@@ -143,7 +150,7 @@ def mark_in_progress(session: Session, order: Order, *, actor: str, now: datetim
     if order.status is not OrderStatus.PLACED or order.in_progress_at is not None:
         return
     order.in_progress_at = now
-    note(session, order, old="", new="in progress", actor=actor, why="by the provider", now=now)
+    note(session, order, old="", new="in progress", actor=actor, why=why, now=now)
     tell_purchaser(session, "order_in_progress", order, now=now)
 
 

@@ -216,11 +216,11 @@ RELEASED: Final = "released"
 
 def accept(session: Session, payment: Payment, *, reason: str, actor: str, now: datetime) -> None:
     """Keep a person's word that the money of a payment is right, as its facts are now."""
-    row = _accepted(session, payment)
+    state, row = _facts(session, payment), _accepted(session, payment)
     if row is None:
         row = DealtWith(kind=RELEASED, subject="payment", subject_id=payment.id)
         session.add(row)
-    row.state, row.reason, row.actor, row.at = _facts(session, payment), reason, actor, now
+    row.state, row.reason, row.actor, row.at = state, reason, actor, now
     session.flush()
 
 
