@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final
 
@@ -85,11 +84,6 @@ def percent(basis_points: int) -> str:
     """Write a rate without its sign: 250 is ``2.5``; for files and forms."""
     whole, rest = divmod(basis_points, 100)
     return f"{whole}.{rest:02d}".rstrip("0").rstrip(".")
-
-
-def as_fraction(basis_points: int) -> Fraction:
-    """Return the rate as a part of one."""
-    return Fraction(basis_points, WHOLE)
 
 
 @dataclass(frozen=True, slots=True)

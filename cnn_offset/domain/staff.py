@@ -30,6 +30,8 @@ class Duty(StrEnum):
     """How the provider is paid, and its own particulars."""
     STAFF = "staff"
     """Who else may do what."""
+    FEES = "fees"
+    """Accepting what the provider is charged."""
 
 
 DUTIES: Final[Mapping[StaffRole, frozenset[Duty]]] = {

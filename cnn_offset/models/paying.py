@@ -131,7 +131,10 @@ class PaymentFact(Model):
     def value(self) -> Fact:
         """The fact as a value."""
         money = Money(self.amount_minor, self.currency) if self.currency else None
-        fee = None if self.fee_minor is None or not self.currency else self.fee_minor
+        kept, platform = (
+            None if minor is None or not self.currency else Money(minor, self.currency)
+            for minor in (self.fee_minor, self.platform_minor)
+        )
         return Fact(
             self.kind,
             self.ref,
@@ -140,7 +143,8 @@ class PaymentFact(Model):
             self.payee,
             self.at,
             self.reason,
-            None if fee is None else Money(fee, self.currency),
+            kept,
+            platform,
         )
 
 

@@ -112,6 +112,8 @@ def createfind_order() -> ResponseReturnValue:
             return jsonify(find_order(known)["order"])
         if issue := issue_of(unit["payee"]["merchant_id"]):
             raise Refusal(422, issue)
+        if "payment_instruction" in unit and not permits_fees(unit["payee"]["merchant_id"]):
+            raise Refusal(422, "CONSENT_NEEDED", "platform_fees")
         order_id = new_name()
         address = request.host_url.rstrip("/") + "/paypal"
         links = [
@@ -195,7 +197,13 @@ def refund_capture(capture_id: str) -> ResponseReturnValue:
         known = _known("refund", request_id, {"capture": capture_id, **body})
         if known:
             return jsonify(next(each for each in refunds if each["id"] == known))
-        refund = give_back(stored, capture, body.get("amount"), body.get("custom_id", ""))
+        refund = give_back(
+            stored,
+            capture,
+            body.get("amount"),
+            body.get("custom_id", ""),
+            body.get("payment_instruction"),
+        )
         _keep("refund", request_id, {"capture": capture_id, **body}, refund["id"])
     ring_paypal("PAYMENT.CAPTURE.REFUNDED", refund)
     return jsonify(refund), 201
@@ -240,6 +248,11 @@ def issue_of(merchant_id: str) -> str:
     return "" if seller["receivable"] and seller["confirmed"] else "PAYEE_ACCOUNT_RESTRICTED"
 
 
+def permits_fees(merchant_id: str) -> bool:
+    """Whether a merchant has agreed that a partner sets aside fees from its payments."""
+    return bool((current_state().get("paypal/seller", merchant_id) or {}).get("fees"))
+
+
 def save(stored: Document) -> None:
     """Store an order with its hidden part, marked as changed now."""
     stored["order"]["update_time"] = now()
@@ -247,7 +260,11 @@ def save(stored: Document) -> None:
 
 
 def give_back(
-    stored: Document, capture: Document, amount: Document | None, custom_id: str = ""
+    stored: Document,
+    capture: Document,
+    amount: Document | None,
+    custom_id: str = "",
+    instruction: Document | None = None,
 ) -> Document:
     """Add a refund to an order, in a transaction of the caller's."""
     if capture["status"] == "PENDING":
@@ -263,19 +280,55 @@ def give_back(
     if not 0 < Decimal(value) <= left:
         raise Refusal(422, "REFUND_AMOUNT_EXCEEDED")
     up = request.host_url.rstrip("/") + f"/paypal/v2/payments/captures/{capture['id']}"
-    refund = {
+    fees = [] if instruction is None else [_fee_back(capture, payments["refunds"], instruction)]
+    refund: Document = {
         "id": new_name(),
         "status": "COMPLETED",
         "amount": {"currency_code": currency, "value": value},
         "custom_id": custom_id,
         "create_time": now(),
         "update_time": now(),
+        "seller_payable_breakdown": {"platform_fees": [{"amount": each} for each in fees]},
         "links": [{"href": up, "rel": "up", "method": "GET"}],
     }
     payments["refunds"].append(refund)
     capture["status"] = "REFUNDED" if Decimal(value) == left else "PARTIALLY_REFUNDED"
     save(stored)
     return refund
+
+
+def _fee_back(capture: Document, refunds: list[Document], instruction: Document) -> Document:
+    """Say how much of the platform's fee goes back: never more than is left of it."""
+    fee: Document = platform_fee(instruction, capture["amount"])
+    left = fee_of(capture) - sum((fee_of(each) for each in refunds), Decimal())
+    if not 0 < Decimal(fee["value"]) <= left:
+        raise Refusal(422, "INVALID_PLATFORM_FEES_AMOUNT", "platform_fees")
+    return fee
+
+
+def fee_of(movement: Document) -> Decimal:
+    """Return what a capture set aside for the platform, or a refund gave back of it."""
+    parts = movement.get("seller_receivable_breakdown") or movement["seller_payable_breakdown"]
+    return sum(
+        (Decimal(each["amount"]["value"]) for each in parts.get("platform_fees", ())), Decimal()
+    )
+
+
+def platform_fee(instruction: Document, amount: Document) -> Document:
+    """Read the one fee of an instruction: less than the amount, in its currency."""
+    fees = instruction.get("platform_fees")
+    if not isinstance(fees, list) or len(fees) != 1:
+        raise Refusal(422, "PLATFORM_FEES_NOT_SUPPORTED", "platform_fees")
+    fee: Document = fees[0]["amount"]
+    places = 0 if fee["currency_code"] in WHOLE else 2
+    if (
+        fee["currency_code"] != amount["currency_code"]
+        or not _VALUE.fullmatch(str(fee["value"]))
+        or len(fee["value"].partition(".")[2]) > places
+        or not 0 < Decimal(fee["value"]) < Decimal(amount["value"])
+    ):
+        raise Refusal(422, "INVALID_PLATFORM_FEES_AMOUNT", "platform_fees")
+    return fee
 
 
 def _checked_unit(body: Document) -> Document:
@@ -298,6 +351,8 @@ def _checked_unit(body: Document) -> Document:
     for name in ("custom_id", "invoice_id", "description"):
         if len(unit.get(name, "")) > 127:
             raise Refusal(400, "INVALID_STRING_MAX_LENGTH", name)
+    if "payment_instruction" in unit:
+        platform_fee(unit["payment_instruction"], amount)
     return unit
 
 
@@ -311,7 +366,7 @@ def _capture(stored: Document) -> Document:
         "final_capture": True,
         "custom_id": unit.get("custom_id", ""),
         "invoice_id": unit.get("invoice_id", ""),
-        "seller_receivable_breakdown": _breakdown(unit["amount"]),
+        "seller_receivable_breakdown": _breakdown(unit),
         "create_time": now(),
         "update_time": now(),
         "supplementary_data": {"related_ids": {"order_id": order["id"]}},
@@ -324,13 +379,17 @@ def _capture(stored: Document) -> Document:
     return capture
 
 
-def _breakdown(amount: Document) -> Document:
-    """Take 2.9 % and 0.30 in the order's currency, rounded down."""
+def _breakdown(unit: Document) -> Document:
+    """Take 2.9 % and 0.30 in the order's currency, rounded down, and the platform's fee."""
+    amount = unit["amount"]
     places = Decimal(1) if amount["currency_code"] in WHOLE else Decimal("0.01")
     gross = Decimal(amount["value"])
     fee = min(gross, gross * 29 / 1000 + 30 * Decimal("0.01")).quantize(places, ROUND_DOWN)
-    parts = {"gross_amount": gross, "paypal_fee": fee, "net_amount": gross - fee}
-    return {name: amount | {"value": f"{value:f}"} for name, value in parts.items()}
+    aside = unit.get("payment_instruction", {}).get("platform_fees", [])
+    net = gross - fee - sum((Decimal(each["amount"]["value"]) for each in aside), Decimal())
+    parts = {"gross_amount": gross, "paypal_fee": fee, "net_amount": net}
+    found: Document = {name: amount | {"value": f"{value:f}"} for name, value in parts.items()}
+    return found | ({"platform_fees": aside} if aside else {})
 
 
 def _find_capture(capture_id: str) -> tuple[Document, Document]:

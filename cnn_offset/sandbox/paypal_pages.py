@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .paypal_api import CLIENT, PARTNER, Refusal, added, find_order, give_back, new_name, now, save
+from .paypal_api import (
+    CLIENT,
+    PARTNER,
+    Refusal,
+    added,
+    fee_of,
+    find_order,
+    give_back,
+    new_name,
+    now,
+    save,
+)
 from .paypal_webhooks import WEBHOOK_ID, ring_paypal
 from .processors import Choice, back_to, lateness
 from .state import Document, current_state
@@ -176,10 +188,19 @@ def audit() -> Response:
                 "currency": unit["amount"]["currency_code"],
                 "captured": added(each for each in money["captures"] if each["status"] in _TAKEN),
                 "refunded": added(money["refunds"]),
+                "platform": str(_set_aside(stored["order"])),
                 "status": stored["order"]["status"],
             }
         )
     return jsonify(payments=rows)
+
+
+def _set_aside(order: Document) -> Decimal:
+    """Return what the platform has of an order, less what went back."""
+    money = order["purchase_units"][0].get("payments", {"captures": [], "refunds": []})
+    came = (fee_of(each) for each in money["captures"] if each["status"] in _TAKEN)
+    went = (fee_of(each) for each in money["refunds"])
+    return sum(came, Decimal()) - sum(went, Decimal())
 
 
 def _captures(order: Document) -> list[Document]:
@@ -227,6 +248,7 @@ def _described(order: Document) -> dict[str, str]:
         "To": f"merchant {unit['payee']['merchant_id']}",
         "For": unit.get("description", ""),
         "Invoice": unit.get("invoice_id", ""),
+        "Set aside for the platform": str(_set_aside(order) or ""),
         "Status": _word(order),
         "Disputes": ", ".join(each["status"] for each in _disputes(order)),
     }

@@ -22,6 +22,7 @@ AGREE: Final = (
     Choice("refuse", "Refuse", quiet=True),
     Choice("later", "Come back later", quiet=True),
 )
+FEES_SCOPE: Final = "https://uri.paypal.com/services/payments/partnerfee"
 LATER: Final = {
     "restrict": {"receivable": False},
     "restore": {"receivable": True, "confirmed": True, "granted": True},
@@ -42,7 +43,13 @@ def refer() -> ResponseReturnValue:
     if not body.get("products") or not body.get("operations") or not body.get("legal_consents"):
         raise Refusal(400, "MISSING_REQUIRED_PARAMETER", "products, operations, legal_consents")
     name = secrets.token_urlsafe(24)
-    current_state().put("paypal/referral", name, {"tracking_id": tracking_id, "back": back})
+    try:
+        party = body["operations"][0]["api_integration_preference"]["rest_api_integration"]
+        features = party["third_party_details"]["features"]
+    except (IndexError, KeyError, TypeError):
+        raise Refusal(400, "MISSING_REQUIRED_PARAMETER", "features") from None
+    referral = {"tracking_id": tracking_id, "back": back, "fees": "PARTNER_FEE" in features}
+    current_state().put("paypal/referral", name, referral)
     address = request.host_url.rstrip("/") + "/paypal"
     links = [
         {"href": f"{address}/v2/customer/partner-referrals/{name}", "rel": "self"},
@@ -67,7 +74,13 @@ def show_integration(partner: str, merchant_id: str) -> ResponseReturnValue:
     seller = current_state().get("paypal/seller", merchant_id)
     if partner != PARTNER or seller is None:
         raise Refusal(404, "INVALID_RESOURCE_ID")
-    third = [{"partner_client_id": CLIENT[0], "merchant_client_id": merchant_id, "scopes": []}]
+    third = [
+        {
+            "partner_client_id": CLIENT[0],
+            "merchant_client_id": merchant_id,
+            "scopes": [FEES_SCOPE] if seller.get("fees") else [],
+        }
+    ]
     return jsonify(
         merchant_id=merchant_id,
         tracking_id=seller["tracking_id"],
@@ -109,6 +122,7 @@ def agree(name: str) -> ResponseReturnValue:
         "receivable": True,
         "confirmed": choice == "agree",
         "granted": True,
+        "fees": referral["fees"],
     }
     _save(seller)
     ring_paypal("MERCHANT.ONBOARDING.COMPLETED", _resource(seller))
@@ -138,7 +152,11 @@ def show_seller(merchant_id: str) -> str:
     return render_template(
         "processors/backstage.html",
         title="PayPal",
-        facts={"Merchant": merchant_id, "Status": _word(seller)},
+        facts={
+            "Merchant": merchant_id,
+            "Status": _word(seller),
+            "Platform’s fees": "permitted" if seller.get("fees") else "not permitted",
+        },
         choices=choices,
         json=seller,
         all_url=url_for(".show_sellers"),

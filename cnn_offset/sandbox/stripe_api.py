@@ -60,8 +60,8 @@ def _guard() -> None:
         raise Refusal(401, "", "Invalid API Key provided")
     if current_faults().strikes("stripe", "refuse", f"{request.method} {request.path}"):
         raise Refusal(400, "parameter_invalid_string_blank", "The sandbox was told to say no")
-    if request.path.startswith("/stripe/v2/"):
-        # Accounts belong to the platform itself.
+    if request.path.startswith(("/stripe/v2/", "/stripe/v1/application_fees/")):
+        # Accounts and what is set aside for it belong to the platform itself.
         return
     if not ACCOUNT.fullmatch(_account()):
         raise Refusal(403, "account_invalid", "The provided key has no access to this account")
@@ -131,6 +131,14 @@ def list_refunds() -> ResponseReturnValue:
     return _list(of_intent("refund", request.args.get("payment_intent", "")))
 
 
+@bp.get("/v1/application_fees/<fee_id>/refunds")
+def list_fee_refunds(fee_id: str) -> ResponseReturnValue:
+    """List what went back of the platform's fee, newest first."""
+    if current_state().get("stripe/application_fee", fee_id) is None:
+        raise Refusal(404, "resource_missing", f"No such application fee: '{fee_id}'")
+    return _list(list(reversed(current_state().all("stripe/fee_refund", part=fee_id))))
+
+
 @bp.get("/v1/disputes")
 def list_disputes() -> ResponseReturnValue:
     """List the disputes of a payment intent."""
@@ -170,6 +178,34 @@ def make(kind: str, prefix: str, account: str, **parts: Any) -> Document:
     }
     save(kind, thing)
     return thing
+
+
+def fee_left(intent: Document) -> int:
+    """Return what the platform has of a payment's money, less what went back."""
+    charge = find("charge", intent["latest_charge"], intent["account"])
+    if not charge["application_fee"]:
+        return 0
+    went = current_state().all("stripe/fee_refund", part=charge["application_fee"])
+    return int(charge["application_fee_amount"]) - sum(each["amount"] for each in went)
+
+
+def _give_fee_back(intent: Document, amount: int) -> None:
+    """Give the platform's fee back in proportion, rounded down but for the last of it."""
+    charge = find("charge", intent["latest_charge"], intent["account"])
+    if not charge["application_fee"]:
+        raise Refusal(400, "parameter_invalid", "There is no application fee to refund")
+    back = charge["application_fee_amount"] * amount // intent["amount_received"]
+    name = f"fr_{secrets.token_hex(12)}"
+    thing = {
+        "id": name,
+        "object": "fee_refund",
+        "fee": charge["application_fee"],
+        "amount": min(back, fee_left(intent)),
+        "currency": intent["currency"],
+        "created": int(time.time()),
+        "metadata": {},
+    }
+    current_state().put("stripe/fee_refund", name, thing, part=charge["application_fee"])
 
 
 def give_back(intent: Document, amount: int | None, metadata: dict[str, str]) -> Document:
@@ -230,6 +266,9 @@ def _create_session(form: dict[str, Any]) -> tuple[Document, str]:
         raise Refusal(400, "amount_too_small", "The amount is below the minimum charge amount")
     if total > 99_999_999:
         raise Refusal(400, "amount_too_large", "The amount has more than eight digits")
+    fee = form.get("payment_intent_data", {}).get("application_fee_amount")
+    if fee is not None and not 0 < int(fee) < total:
+        raise Refusal(400, "parameter_invalid_integer", "application_fee_amount")
     if len(form.get("client_reference_id", "")) > 200:
         raise Refusal(400, "parameter_invalid_string", "client_reference_id")
     now = int(time.time())
@@ -255,6 +294,7 @@ def _create_session(form: dict[str, Any]) -> tuple[Document, str]:
         expires_at=expires,
         description=name,
         intent_metadata=form.get("payment_intent_data", {}).get("metadata", {}),
+        intent_fee=None if fee is None else int(fee),
     )
     session["url"] = f"{request.host_url.rstrip('/')}/stripe/pay/{session['id']}"
     save("session", session)
@@ -264,7 +304,10 @@ def _create_session(form: dict[str, Any]) -> tuple[Document, str]:
 def _create_refund(form: dict[str, Any]) -> tuple[Document, str]:
     intent = find("intent", form.get("payment_intent", ""))
     amount = int(form["amount"]) if "amount" in form else None
-    return give_back(intent, amount, form.get("metadata", {})), "charge.refunded"
+    refund = give_back(intent, amount, form.get("metadata", {}))
+    if form.get("refund_application_fee") in {"true", "True"}:
+        _give_fee_back(intent, refund["amount"])
+    return refund, "charge.refunded"
 
 
 def _once(act: Callable[[dict[str, Any]], tuple[Document, str]]) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from decimal import Decimal
 from typing import Final
 
@@ -19,7 +20,7 @@ from flask.typing import ResponseReturnValue
 
 from .processors import Choice, back_to, lateness
 from .state import Document, current_state
-from .stripe_api import Refusal, find, give_back, make, of_intent, save
+from .stripe_api import Refusal, fee_left, find, give_back, make, of_intent, save
 from .stripe_webhooks import SECRET, ring_stripe
 
 bp = Blueprint("pages", __name__)
@@ -213,10 +214,17 @@ def audit() -> Response:
                 "refunded": str(
                     Decimal(sum(each["amount"] for each in back)).scaleb(-_places(session))
                 ),
+                "platform": str(Decimal(_set_aside(session)).scaleb(-_places(session))),
                 "status": session["status"],
             }
         )
     return jsonify(payments=rows)
+
+
+def _set_aside(session: Document) -> int:
+    """Return what the platform has of a session's money, less what went back."""
+    intent = _intent(session)
+    return fee_left(intent) if intent and intent["latest_charge"] else 0
 
 
 def _pay(session: Document, *, is_at_once: bool) -> None:
@@ -239,6 +247,13 @@ def _pay(session: Document, *, is_at_once: bool) -> None:
 
 
 def _succeed(session: Document, intent: Document) -> None:
+    own, aside = intent["amount"] * 29 // 1000 + 30, session["intent_fee"]
+    details = [{"type": "stripe_fee", "amount": own, "currency": intent["currency"]}]
+    fee_id = None
+    if aside:
+        fee_id = f"fee_{secrets.token_hex(12)}"
+        current_state().put("stripe/application_fee", fee_id, {"id": fee_id, "amount": aside})
+        details.append(details[0] | {"type": "application_fee", "amount": aside})
     charge = make(
         "charge",
         "ch",
@@ -253,8 +268,11 @@ def _succeed(session: Document, intent: Document) -> None:
             session["account"],
             amount=intent["amount"],
             currency=intent["currency"],
-            fee=intent["amount"] * 29 // 1000 + 30,
+            fee=sum(each["amount"] for each in details),
+            fee_details=details,
         )["id"],
+        application_fee=fee_id,
+        application_fee_amount=aside,
     )
     intent |= {
         "status": "succeeded",
@@ -284,6 +302,11 @@ def _described(session: Document) -> dict[str, str]:
         "To": f"account {session['account']}",
         "For": session["description"],
         "Status": ", payment ".join([session["status"], *([intent["status"]] if intent else [])]),
+        "Set aside for the platform": (
+            f"{Decimal(_set_aside(session)).scaleb(-_places(session))}"
+            if session["intent_fee"]
+            else ""
+        ),
         "Disputes": ", ".join(each["status"] for each in disputes),
     }
 

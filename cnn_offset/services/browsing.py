@@ -77,7 +77,11 @@ _VERSION = select(
 _PAYOUTS = (
     select(PayoutMethod.provider_id, PayoutMethod.method_id, PayoutMethod.currencies)
     .join(PayoutMethod.provider)
-    .where(PayoutMethod.status == PayoutStatus.READY, Provider.suspended_at.is_(None))
+    .where(
+        PayoutMethod.status == PayoutStatus.READY,
+        Provider.suspended_at.is_(None),
+        Provider.fees_unaccepted.is_(False),
+    )
 )
 
 
@@ -287,7 +291,11 @@ _TOTALS = select(
     .scalar_subquery(),
     select(func.count())
     .select_from(Attestation)
-    .where(Attestation.status == AttestationStatus.ISSUED)
+    .where(
+        # What corrects another is no further one.
+        Attestation.status == AttestationStatus.ISSUED,
+        Attestation.supersedes_id.is_(None),
+    )
     .scalar_subquery(),
 )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
@@ -16,6 +17,20 @@ from cnn_offset.models import Event, Order
 
 # Every order makes several of these: built once, and handed to the connection directly.
 _EVENT = insert(Event.__table__)  # type: ignore[arg-type]
+
+Follow = Callable[[Session, Any, StrEnum], None]
+"""What comes of a move wherever it is made: the session, the row, its new status."""
+_FOLLOW: Final[dict[type[Any], list[Follow]]] = {}
+
+
+def follows(kind: type[Any]) -> Callable[[Follow], Follow]:
+    """Register what follows each move of a ``kind`` of row, in the same transaction."""
+
+    def keep(verb: Follow) -> Follow:
+        _FOLLOW.setdefault(kind, []).append(verb)
+        return verb
+
+    return keep
 
 
 @cache
@@ -48,6 +63,8 @@ def move(session: Session, row: Any, new: StrEnum, *, actor: str, why: str, now:
             return False
     set_committed_value(row, "status", new)
     note(session, row, old=str(old), new=str(new), actor=actor, why=why, now=now)
+    for follow in _FOLLOW.get(kind, ()):
+        follow(session, row, new)
     return True
 
 

@@ -217,7 +217,7 @@ def _record(
 ) -> None:
     status, todo = report.status, list(report.todo)
     learnt = dict(report.account) or dict(row.account)
-    if row.account and learnt != row.account:
+    if row.account and plugin.payee_account(learnt) != plugin.payee_account(row.account):
         status, todo = PayoutStatus.LIMITED, [OTHER_ACCOUNT]
     elif learnt and not bind(session, row, learnt, plugin):
         status, todo = PayoutStatus.STARTED, [TAKEN]

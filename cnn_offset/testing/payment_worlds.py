@@ -69,6 +69,8 @@ class Books:
     taken: Money
     """From the payer in all, before refunds."""
     refunded: Money
+    platform: Money | None = None
+    """Set aside for the platform, less what went back; None where the plug-in takes no fee."""
 
 
 class PaymentWorld(abc.ABC):
@@ -124,6 +126,12 @@ class ProcessorWorld(PaymentWorld):
     plugin: ProcessorPlugin
     takes_itself: bool = False
     """Whether paying alone moves the money, so that there is nothing for us to capture."""
+    fee: Money | None = None
+    """What can be set aside of :attr:`amount` for the platform; None if the plug-in takes no fee."""
+
+    def fee_payee(self) -> Payee:
+        """Return an account from whose payments a fee can be taken."""
+        return self.payee
 
     @abc.abstractmethod
     def act(self, act: Act, redirect: Redirect) -> None:

@@ -45,6 +45,7 @@ from cnn_offset.plugins.payments.base import (
     StatementPlugin,
 )
 from cnn_offset.plugins.settings import PluginSettings
+from cnn_offset.testing.payment_fees import BaseFeeContract
 from cnn_offset.testing.payment_worlds import (
     Act,
     Books,
@@ -143,7 +144,7 @@ class BasePaymentContract:
         assert world.plugin.start(world.request()).processor_ref != first.processor_ref
 
 
-class BaseProcessorContract(BasePaymentContract):
+class BaseProcessorContract(BaseFeeContract, BasePaymentContract):
     """Every processor plug-in passes this; subclass it and add a fixture ``world``."""
 
     # Opening
@@ -486,6 +487,13 @@ class BaseStatementContract(BasePaymentContract):
             with pytest.raises(UnreadableStatementError) as raised:
                 world.plugin.read_statement(data)
             assert raised.value.message
+
+    def test_takes_no_fee(self, world: PaymentWorld) -> None:
+        """Nobody sets anything aside at a bank: asked to, it refuses. The fee is billed."""
+        fee = Money(1, world.amount.currency)
+        assert not world.plugin.takes_fee(fee, world.payee)
+        with pytest.raises(UnsupportedError):
+            world.plugin.start(world.request(fee=fee))
 
     def test_calls_nobody(self, world: PaymentWorld, monkeypatch: pytest.MonkeyPatch) -> None:
         """Instructions need no connection, so none can fail."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from cnn_offset.domain.payment import Fact
 from cnn_offset.plugins.payments.bank_transfer import BankTransfer, BankTransferSettings
 from cnn_offset.plugins.payments.base import (
     Connection,
+    ConnectRequest,
     Delivery,
     Payee,
     PaymentRequest,
@@ -87,6 +89,7 @@ class SandboxProcessorWorld(ProcessorWorld):
             payees=frozenset(each["payee"] for each in rows),
             taken=_money((each["captured"] for each in rows), currency),
             refunded=_money((each["refunded"] for each in rows), currency),
+            platform=_money((each["platform"] for each in rows), currency),
         )
 
     def unreachable(self) -> Any:
@@ -127,6 +130,7 @@ class StripeWorld(SandboxProcessorWorld):
     unsupported = (Money(1001, "BHD"), Money(150, "MGA"), Money(100_000_000, "EUR"))
     secret = "sk_test_51SandboxSecret"
     takes_itself = True
+    fee = Money(60, "EUR")
     choices = {
         Act.PAY: "card",
         Act.PAY_SLOWLY: "debit",
@@ -139,10 +143,30 @@ class StripeWorld(SandboxProcessorWorld):
 
 
 class PayPalPartnerWorld(PayPalWorld, OnboardingWorld):
-    """PayPal with a partner's contract: providers agree on its page."""
+    """PayPal with a partner's contract: providers agree on its page, also to a fee."""
+
+    fee = Money(60, "EUR")
 
     def settings(self) -> dict[str, Any]:
-        return super().settings() | {"partner_id": "SANDBX2PARTNR"}
+        return super().settings() | {"partner_id": "SANDBX2PARTNR", "take_fees": True}
+
+    def fee_payee(self) -> Payee:
+        """A provider that has agreed, with all that was asked, on PayPal's page."""
+        request = ConnectRequest(
+            key=f"o-{uuid.uuid4().hex}",
+            onboarding_ref="",
+            name="Example Wind",
+            country="KE",
+            email="wind@example.org",
+            locale="en",
+            return_url="https://shop.example/back",
+            refresh_url="https://shop.example/again",
+        )
+        connection = self.plugin.connect(request)
+        self.go(Step.FINISH, connection, {})
+        self.next_delivery()
+        key = f"t-{uuid.uuid4().hex}"
+        return self.plugin.inspect({}, connection.onboarding_ref, key=key).account
 
     def pay_request(self, payee: Payee) -> PaymentRequest:
         return self.request(payee=payee)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cnn_offset.testing.payment_accounts import BaseOnboardingContract, OnboardingWorld
+from cnn_offset.testing.payment_fees import BaseFeeContract
 from cnn_offset.testing.payments import (
     BaseProcessorContract,
     BaseStatementContract,
@@ -44,6 +45,13 @@ class TestPayPalAccounts(BaseOnboardingContract):
     def world(self, sandbox: Any, free_port: int) -> Iterator[OnboardingWorld]:
         with processor_world(PayPalPartnerWorld, sandbox.url, free_port) as world:
             assert isinstance(world, OnboardingWorld)
+            yield world
+
+
+class TestPayPalFees(BaseFeeContract):
+    @pytest.fixture
+    def world(self, sandbox: Any, free_port: int) -> Iterator[ProcessorWorld]:
+        with processor_world(PayPalPartnerWorld, sandbox.url, free_port) as world:
             yield world
 
 

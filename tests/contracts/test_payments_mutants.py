@@ -40,6 +40,7 @@ from cnn_offset.plugins.payments.base import (
     Redirect,
 )
 from cnn_offset.plugins.payments.paypal import PayPal, PayPalSettings
+from cnn_offset.testing.payment_fees import BaseFeeContract
 from cnn_offset.testing.payments import BaseProcessorContract, BaseStatementContract
 
 from .payment_worlds import BankWorld, PayPalWorld, processor_world
@@ -391,6 +392,13 @@ class CallsOutside(BankTransfer):
         return super().start(request)
 
 
+class IgnoresFees(BankTransfer):
+    """Leaves a fee out without a word."""
+
+    def check_fee(self, request: PaymentRequest) -> None:
+        return
+
+
 class ForgetsTheSign(BankTransfer):
     """Takes money that went for money that came."""
 
@@ -474,6 +482,7 @@ STATEMENT_MUTANTS: list[tuple[str, type[PaymentPlugin]]] = [
     ("refuses_a_statement_that_does_not_add_up", BelievesAnyStatement),
     ("refuses_what_is_no_statement", BelievesAnyStatement),
     ("calls_nobody", CallsOutside),
+    ("takes_no_fee", IgnoresFees),
 ]
 CAUGHT = (AssertionError, PluginError, pytest.fail.Exception)
 
@@ -515,6 +524,7 @@ def test_statement_contract_catches(
 
 
 def test_every_test_of_the_contracts_has_its_mutant() -> None:
-    assert {test for test, _ in MUTANTS} == _names(BaseProcessorContract)
+    # Those about fees: test_payment_fee_mutants.py.
+    assert {test for test, _ in MUTANTS} == _names(BaseProcessorContract) - _names(BaseFeeContract)
     caught = {test for test, _ in MUTANTS + STATEMENT_MUTANTS}
     assert _names(BaseStatementContract) <= caught

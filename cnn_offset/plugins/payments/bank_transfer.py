@@ -117,6 +117,7 @@ class BankTransfer(StatementPlugin):
             UnsupportedError: the account is in another currency.
 
         """
+        self.check_fee(request)
         if not is_creditor_reference(request.reference):
             raise RefusedError(f"not a creditor reference: {request.reference}")
         payee = request.payee

@@ -103,6 +103,10 @@ class PaymentRequest:
     return_url: str
     """Where the payer comes back to, having paid or not."""
     payer_email: str
+    fee: Money | None = None
+    """What the processor is to set aside of ``amount`` for the platform, None for nothing.
+    Only what :meth:`PaymentPlugin.takes_fee` has agreed to; less than ``amount``, in its
+    currency. The payer pays no more for it, and the provider gets so much less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,14 @@ class PaymentPlugin(abc.ABC):
         """
         return amount.minor > 0
 
+    def takes_fee(self, fee: Money, payee: Payee) -> bool:
+        """Whether the processor can set aside ``fee`` for the platform when ``payee`` is paid.
+
+        Pure; called when a payment is opened. What no processor takes, the provider is billed
+        for by the month.
+        """
+        return False
+
     def form_targets(self) -> Sequence[str]:
         """Origins (``https://www.paypal.com``) that payers and providers are sent to; for the
         Content-Security-Policy. Pure.
@@ -242,9 +254,27 @@ class PaymentPlugin(abc.ABC):
 
         Raises:
             PayeeNotReadyError: the provider's account cannot be paid.
-            UnsupportedError: the amount cannot be expressed; nothing was sent.
+            UnsupportedError: the amount cannot be expressed, or the fee cannot be taken;
+                nothing was sent.
 
         """
+
+    def check_fee(self, request: PaymentRequest) -> None:
+        """Refuse a fee that this plug-in does not take; :meth:`start` calls it first.
+
+        Raises:
+            UnsupportedError: not this fee of this payment; it must never be left out instead.
+
+        """
+        fee = request.fee
+        if fee is None:
+            return
+        if (
+            fee.currency != request.amount.currency
+            or not 0 < fee.minor < request.amount.minor
+            or not self.takes_fee(fee, request.payee)
+        ):
+            raise UnsupportedError(f"{self.id} cannot take a fee of {fee} of {request.amount}")
 
 
 class ProcessorPlugin(PaymentPlugin):
@@ -287,9 +317,19 @@ class ProcessorPlugin(PaymentPlugin):
         raise ForgedError(f"{self.id} has no webhook")
 
     def refund(
-        self, payee: Payee, processor_ref: str, amount: Money, *, key: str
+        self,
+        payee: Payee,
+        processor_ref: str,
+        amount: Money,
+        *,
+        key: str,
+        fee: Money | None = None,
     ) -> Sequence[Fact]:
-        """Send money back; repeated with the same ``key``, it does so once. All facts, after."""
+        """Send money back; repeated with the same ``key``, it does so once. All facts, after.
+
+        ``fee`` is how much of what was set aside for the platform goes back to the provider
+        with it; of a processor that only knows proportions, its own share of the fee.
+        """
         raise UnsupportedError(f"{self.id} cannot refund")
 
 

@@ -39,6 +39,8 @@ from cnn_offset.plugins.payments.base import (
     Redirect,
 )
 from cnn_offset.plugins.payments.paypal_accounts import (
+    FEES,
+    GRANTED,
     LANGUAGES,
     inspect_seller,
     refer,
@@ -129,6 +131,9 @@ class PayPalSettings(PluginSettings):
     """Our own merchant id as PayPal's partner: providers then connect their accounts on
     PayPal's page. Empty without such a contract: providers type their merchant id."""
     partner_attribution_id: str = ""
+    take_fees: bool = False
+    """Ask providers on PayPal's page for the permission to set aside the platform's fee;
+    needs ``partner_id`` and PayPal's approval. Fees it cannot take are billed."""
     read_disputes: bool = False
     """Needs PayPal's permission for its disputes API; without it, every fetch would fail."""
     timeout_seconds: float = Field(default=10, gt=0, le=20)
@@ -174,6 +179,14 @@ class PayPal(ProcessorPlugin):
             and (amount.currency not in WHOLE or amount.amount == int(amount.amount))
         )
 
+    def takes_fee(self, fee: Money, payee: Payee) -> bool:
+        """Only as a partner, from a provider that has permitted it on PayPal's page."""
+        return self._fees and payee.get(FEES) == GRANTED and self.supports(fee)
+
+    @property
+    def _fees(self) -> bool:
+        return self._own.take_fees and self.connects
+
     def form_targets(self) -> Sequence[str]:
         """PayPal's pages are on ``www`` where its API is on ``api-m``; elsewhere on one host."""
         parts = urlsplit(self._own.base_url)
@@ -201,7 +214,9 @@ class PayPal(ProcessorPlugin):
         """Ask for a page of PayPal's where the provider agrees to be paid through us."""
         if not self.connects:
             raise UnsupportedError("only PayPal's partners can have accounts connected")
-        return refer(self._client, request, disputes=self._own.read_disputes)
+        return refer(
+            self._client, request, disputes=self._own.read_disputes, fees=self._own.take_fees
+        )
 
     def inspect(self, account: Payee, onboarding_ref: str, *, key: str) -> AccountReport:
         """Look up a connected account; try one whose merchant id was typed."""
@@ -212,6 +227,7 @@ class PayPal(ProcessorPlugin):
                 onboarding_ref,
                 partner_id=self._own.partner_id,
                 client_id=self._own.client_id,
+                fees=self._own.take_fees,
             )
         if wrong := self.check_account(account):
             return AccountReport(PayoutStatus.LIMITED, wrong)
@@ -229,7 +245,8 @@ class PayPal(ProcessorPlugin):
             raise UnsupportedError(f"PayPal cannot take {request.amount}")
         if self.check_account(request.payee):
             raise PayeeNotReadyError("the provider's merchant id is missing or malformed")
-        unit = {
+        self.check_fee(request)
+        unit: dict[str, object] = {
             "reference_id": request.order_code,
             "custom_id": request.key,
             # Unique to the attempt: PayPal refuses a second capture for one invoice.
@@ -238,6 +255,8 @@ class PayPal(ProcessorPlugin):
             "amount": _written(request.amount),
             "payee": {"merchant_id": request.payee["merchant_id"]},
         }
+        if request.fee is not None:
+            unit["payment_instruction"] = _platform_fees(request.fee)
         experience = {
             "locale": LANGUAGES.get(request.locale, "en-GB"),
             "shipping_preference": "NO_SHIPPING",
@@ -305,7 +324,13 @@ class PayPal(ProcessorPlugin):
         return self._facts(order)
 
     def refund(
-        self, payee: Payee, processor_ref: str, amount: Money, *, key: str
+        self,
+        payee: Payee,
+        processor_ref: str,
+        amount: Money,
+        *,
+        key: str,
+        fee: Money | None = None,
     ) -> Sequence[Fact]:
         """Give back ``amount``, once for each ``key``; the refund carries the key as custom id.
 
@@ -323,7 +348,9 @@ class PayPal(ProcessorPlugin):
             )
             if capture is None:
                 raise RefusedError("PayPal has taken no money to give back", code="NO_CAPTURE")
-            body = {"amount": _written(amount), "custom_id": key}
+            body: dict[str, object] = {"amount": _written(amount), "custom_id": key}
+            if fee is not None:
+                body["payment_instruction"] = _platform_fees(fee)
             self._client.refund(capture.id, body, request_id=f"{key}-refund")
             order = read(Order, self._client.get_order(processor_ref))
         return self._facts(order)
@@ -419,6 +446,7 @@ class PayPal(ProcessorPlugin):
                         each.at,
                         each.status_details.reason or ("" if each.status in table else each.status),
                         each.fee if kind is FactKind.PAYMENT else None,
+                        each.platform,
                     )
                     for each in movements
                 ]
@@ -451,6 +479,10 @@ class PayPal(ProcessorPlugin):
 
 def _nothing_came(order_id: str, at: datetime, reason: str) -> Fact:
     return Fact(FactKind.PAYMENT, order_id, FactStatus.ABANDONED, None, None, at, reason)
+
+
+def _platform_fees(fee: Money) -> dict[str, object]:
+    return {"platform_fees": [{"amount": _written(fee)}]}
 
 
 def _written(amount: Money) -> dict[str, str]:

@@ -31,13 +31,23 @@ PERMIT: Final = N_(
     "You have withdrawn at PayPal what lets us have you paid. Connect again if you wish."
 )
 CLOSED: Final = N_("PayPal has closed or locked this account. Ask PayPal, or connect another one.")
+PERMIT_FEES: Final = N_(
+    "Payments work. So that PayPal can set aside this site’s fee from each of them, please "
+    "disconnect and connect again; until then the fee is on your monthly statement."
+)
+FEES: Final = "platform_fees"
+"""The part of an account that says whether the provider permits the platform's fee."""
+GRANTED: Final = "granted"
+_FEES_SCOPE: Final = "https://uri.paypal.com/services/payments/partnerfee"
 UNKNOWN: Final = N_(
     "PayPal does not know this merchant ID. Compare it with the one in your PayPal account, "
     "under account settings, business information."
 )
 
 
-def refer(client: PayPalClient, request: ConnectRequest, *, disputes: bool) -> Connection:
+def refer(
+    client: PayPalClient, request: ConnectRequest, *, disputes: bool, fees: bool
+) -> Connection:
     """Ask for a page where the provider agrees; the tracking id is our key."""
     features = ["PAYMENT", "REFUND", "ACCESS_MERCHANT_INFORMATION"]
     body: dict[str, Any] = {
@@ -53,7 +63,9 @@ def refer(client: PayPalClient, request: ConnectRequest, *, disputes: bool) -> C
                         "integration_method": "PAYPAL",
                         "integration_type": "THIRD_PARTY",
                         "third_party_details": {
-                            "features": features + ["READ_SELLER_DISPUTE"] * disputes
+                            "features": features
+                            + ["READ_SELLER_DISPUTE"] * disputes
+                            + ["PARTNER_FEE"] * fees
                         },
                     }
                 },
@@ -70,7 +82,13 @@ def refer(client: PayPalClient, request: ConnectRequest, *, disputes: bool) -> C
 
 
 def inspect_seller(
-    client: PayPalClient, account: Payee, tracking_id: str, *, partner_id: str, client_id: str
+    client: PayPalClient,
+    account: Payee,
+    tracking_id: str,
+    *,
+    partner_id: str,
+    client_id: str,
+    fees: bool,
 ) -> AccountReport:
     """Look up what became of a tracking id, and whether that merchant can be paid through us."""
     path = f"/v1/customer/partners/{quote(partner_id, safe='')}/merchant-integrations"
@@ -90,16 +108,20 @@ def inspect_seller(
         return AccountReport(PayoutStatus.LIMITED, [PERMIT], learnt)
     if seller.merchant_id != merchant_id:
         raise OutcomeUnknownError("PayPal speaks of another merchant than was asked for")
-    partners = {
-        each.partner_client_id
+    scopes = {
+        each.partner_client_id: each.scopes
         for one in seller.oauth_integrations
         for each in one.oauth_third_party
     }
-    if client_id not in partners or seller.tracking_id != tracking_id:
+    permitted = {FEES: GRANTED} if _FEES_SCOPE in scopes.get(client_id, ()) else {}
+    if client_id not in scopes or seller.tracking_id != tracking_id:
         return AccountReport(PayoutStatus.REVOKED, [PERMIT], learnt)
     todo = [CANNOT_RECEIVE] * (not seller.payments_receivable)
     todo += [CONFIRM] * (not seller.primary_email_confirmed)
-    return AccountReport(PayoutStatus.LIMITED if todo else PayoutStatus.READY, todo, learnt)
+    if todo:
+        return AccountReport(PayoutStatus.LIMITED, todo, learnt | permitted)
+    todo = [PERMIT_FEES] * (fees and not permitted)
+    return AccountReport(PayoutStatus.READY, todo, learnt | permitted)
 
 
 def try_payee(client: PayPalClient, account: Payee, *, key: str) -> AccountReport:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from cnn_offset.domain.money import Money
+from cnn_offset.domain.money import CurrencyMismatchError, Money
 from cnn_offset.plugins.errors import OutcomeUnknownError
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,10 +29,15 @@ class Reason(BaseModel):
     reason: str = ""
 
 
+class PlatformFee(BaseModel):
+    amount: Amount
+
+
 class Breakdown(BaseModel):
-    """What is left of a capture for the provider."""
+    """What is left of a capture for the provider, or what a refund costs it."""
 
     paypal_fee: Amount | None = None
+    platform_fees: list[PlatformFee] = []
 
 
 class Movement(BaseModel):
@@ -46,6 +51,9 @@ class Movement(BaseModel):
     status_details: Reason = Reason()
     custom_id: str = ""
     seller_receivable_breakdown: Breakdown = Breakdown()
+    """Of a capture."""
+    seller_payable_breakdown: Breakdown = Breakdown()
+    """Of a refund."""
 
     @property
     def at(self) -> datetime:
@@ -59,6 +67,21 @@ class Movement(BaseModel):
             return fee.money if fee else None
         except OutcomeUnknownError:
             return None
+
+    @property
+    def platform(self) -> Money | None:
+        """What went to the platform with a capture, or back with a refund, if it says so."""
+        fees = [
+            *self.seller_receivable_breakdown.platform_fees,
+            *self.seller_payable_breakdown.platform_fees,
+        ]
+        found = None
+        try:
+            for each in fees:
+                found = each.amount.money if found is None else found + each.amount.money
+        except (CurrencyMismatchError, OutcomeUnknownError):
+            return None
+        return found
 
 
 class Payments(BaseModel):
@@ -155,6 +178,7 @@ class Tracked(BaseModel):
 
 class ThirdParty(BaseModel):
     partner_client_id: str = ""
+    scopes: list[str] = []
 
 
 class Integration(BaseModel):

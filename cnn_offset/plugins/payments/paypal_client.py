@@ -55,6 +55,9 @@ from cnn_offset.plugins.payments.silence import silence
 
 PAYEE_ISSUES: Final = frozenset(
     {
+        # Has not, or no longer, permitted the platform's fee.
+        "CONSENT_NEEDED",
+        "PLATFORM_FEES_NOT_SUPPORTED",
         "PAYEE_ACCOUNT_INVALID",
         "PAYEE_ACCOUNT_LOCKED_OR_CLOSED",
         "PAYEE_ACCOUNT_NOT_SUPPORTED",

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 from urllib.parse import urlsplit
@@ -49,7 +50,11 @@ from cnn_offset.plugins.settings import PluginSettings
 if TYPE_CHECKING:
     from stripe import RequestOptions
     from stripe.checkout import Session
-    from stripe.params.checkout import SessionCreateParams
+    from stripe.params import RefundCreateParams
+    from stripe.params.checkout import (
+        SessionCreateParams,
+        SessionCreateParamsPaymentIntentData,
+    )
 
 # The SDK's only switch for this is global; left on it writes a file into the home directory.
 stripe.enable_telemetry = False
@@ -83,6 +88,8 @@ DISPUTES: Final[Mapping[str, FactStatus]] = {
 }
 _ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}", re.ASCII)
 _BELL_SECONDS: Final = 4.0
+FEE_BACK: Final = "fee_back"
+"""Marks refunds with which the platform's fee went back."""
 _TOLERANCE: Final = timedelta(minutes=5)
 
 
@@ -138,6 +145,10 @@ class StripeConnect(ProcessorPlugin):
         written = to_stripe(amount)
         return written is not None and 0 < written <= MOST
 
+    def takes_fee(self, fee: Money, payee: Payee) -> bool:
+        """Whether Stripe can write the fee exactly; every connected account bears one."""
+        return self.supports(fee)
+
     def form_targets(self) -> Sequence[str]:
         """Stripe's hosted pages have hosts of their own; elsewhere there is only one."""
         parts = urlsplit(self._own.base_url)
@@ -178,7 +189,12 @@ class StripeConnect(ProcessorPlugin):
             raise UnsupportedError(f"Stripe cannot take {request.amount}")
         if self.check_account(request.payee):
             raise PayeeNotReadyError("the provider's account id is missing or malformed")
+        self.check_fee(request)
         known = {"key": request.key, "order_code": request.order_code}
+        payment: SessionCreateParamsPaymentIntentData = {"metadata": known}
+        fee = to_stripe(request.fee) if request.fee else None
+        if fee is not None:
+            payment["application_fee_amount"] = fee
         wanted: SessionCreateParams = {
             "mode": "payment",
             "allowed_payment_method_types": ["card"],
@@ -197,7 +213,7 @@ class StripeConnect(ProcessorPlugin):
             "client_reference_id": request.key,
             "metadata": known,
             # A payment intent does not inherit its session's.
-            "payment_intent_data": {"metadata": known},
+            "payment_intent_data": payment,
             "customer_email": request.payer_email,
             "locale": cast("Literal['en', 'fr', 'es']", request.locale),
             "success_url": request.return_url,
@@ -242,9 +258,17 @@ class StripeConnect(ProcessorPlugin):
         return self.fetch(payee, processor_ref, key=key, may_capture=False)
 
     def refund(
-        self, payee: Payee, processor_ref: str, amount: Money, *, key: str
+        self,
+        payee: Payee,
+        processor_ref: str,
+        amount: Money,
+        *,
+        key: str,
+        fee: Money | None = None,
     ) -> Sequence[Fact]:
         """Give back ``amount``, once for each ``key``; the refund carries the key as metadata.
+
+        With any ``fee`` Stripe gives back the platform's fee in proportion.
 
         Raises:
             RefusedError: nothing was paid, or more than is left.
@@ -263,9 +287,16 @@ class StripeConnect(ProcessorPlugin):
             )
             marks = [each.to_dict().get("metadata") or {} for each in known.data]
             if not any(each.get("key") == key for each in marks):
+                wanted: RefundCreateParams = {
+                    "payment_intent": intent.id,
+                    "amount": minor,
+                    "metadata": {"key": key},
+                }
+                if fee is not None:
+                    wanted["refund_application_fee"] = True
+                    wanted["metadata"] = {"key": key, FEE_BACK: "yes"}
                 self._client.v1.refunds.create(
-                    {"payment_intent": intent.id, "amount": minor, "metadata": {"key": key}},
-                    self._on(payee) | {"idempotency_key": f"{key}-refund"},
+                    wanted, self._on(payee) | {"idempotency_key": f"{key}-refund"}
                 )
         return self._facts(payee, session)
 
@@ -363,6 +394,7 @@ class StripeConnect(ProcessorPlugin):
                     _time(paid_at.created),
                     "" if intent.status in INTENTS else intent.status,
                     _fee(charge),
+                    _platform(charge),
                 )
             ]
             if status is not FactStatus.DONE:
@@ -370,10 +402,12 @@ class StripeConnect(ProcessorPlugin):
             refunds = self._client.v1.refunds.list(
                 {"payment_intent": intent.id, "limit": 100}, self._on(payee)
             )
+            returned = self._fees_back(charge, refunds.data)
             for refund in refunds.data:
                 word = refund.status or ""
                 known = REFUNDS.get(word, FactStatus.UNKNOWN)
-                facts.append(_fact(FactKind.REFUND, refund, known, payee, refund.reason or ""))
+                fact = _fact(FactKind.REFUND, refund, known, payee, refund.reason or "")
+                facts.append(replace(fact, platform=returned.get(refund.id)))
             disputes = self._client.v1.disputes.list(
                 {"payment_intent": intent.id, "limit": 100}, self._on(payee)
             )
@@ -381,6 +415,29 @@ class StripeConnect(ProcessorPlugin):
                 known = DISPUTES.get(dispute.status, FactStatus.UNKNOWN)
                 facts.append(_fact(FactKind.DISPUTE, dispute, known, payee, dispute.reason))
             return facts
+
+    def _fees_back(self, charge: object, refunds: Sequence[stripe.Refund]) -> Mapping[str, Money]:
+        """Return what of the platform's fee went back with which refund.
+
+        The fee is the platform's own object, with refunds of its own: one for each refund
+        that asked for it, in the same order.
+        """
+        marked = [
+            each for each in refunds if FEE_BACK in (each.to_dict().get("metadata") or {})
+        ]
+        fee = charge.application_fee if isinstance(charge, stripe.Charge) else None
+        if not marked or not isinstance(fee, str):
+            return {}
+        returned = self._client.v1.application_fees.refunds.list(fee, {"limit": 100})
+        pairs = zip(reversed(marked), reversed(returned.data), strict=False)
+        return {refund.id: from_stripe(each.amount, each.currency) for refund, each in pairs}
+
+
+def _platform(charge: object) -> Money | None:
+    """Return what Stripe set aside for the platform, if it says so."""
+    if not isinstance(charge, stripe.Charge) or charge.application_fee_amount is None:
+        return None
+    return from_stripe(charge.application_fee_amount, charge.currency)
 
 
 def _fact(
@@ -402,7 +459,10 @@ def _fee(charge: object) -> Money | None:
     if not isinstance(balance, stripe.BalanceTransaction):
         return None
     try:
-        return from_stripe(balance.fee, balance.currency)
+        # The platform's part stands among Stripe's own.
+        fees = balance.fee_details or []
+        own = sum(each.amount for each in fees if each.type != "application_fee")
+        return from_stripe(own if fees else balance.fee, balance.currency)
     except OutcomeUnknownError:
         return None
 
