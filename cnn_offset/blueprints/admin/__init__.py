@@ -5,11 +5,14 @@ from cnn_offset.blueprints.admin import (
     activity_tables,
     applications,
     audit,
+    corrections,
     orders,
     payouts,
     people,
     proposals,
     providers,
+    refunds,
+    reports,
     reviews,
 )
 from cnn_offset.blueprints.admin.desk import bp
@@ -20,10 +23,13 @@ __all__ = [
     "applications",
     "audit",
     "bp",
+    "corrections",
     "orders",
     "payouts",
     "people",
     "proposals",
     "providers",
+    "refunds",
+    "reports",
     "reviews",
 ]

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Blueprint
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
-from cnn_offset.domain.status import ApplicationStatus, ListingStatus, PayoutStatus, ProposalStatus
+from cnn_offset.domain.status import (
+    ApplicationStatus,
+    CorrectionStatus,
+    ListingStatus,
+    PayoutStatus,
+    ProposalStatus,
+)
 from cnn_offset.domain.text import N_
-from cnn_offset.extensions import db
+from cnn_offset.extensions import db, platform
 from cnn_offset.guards import guarded, operator
-from cnn_offset.models import Application, Listing, PayoutMethod, Proposal
+from cnn_offset.models import Application, Correction, Listing, PayoutMethod, Proposal
 from cnn_offset.navigation import Way, ways
 
 bp = guarded(Blueprint("admin", __name__), operator)
@@ -20,6 +26,7 @@ WAYS: Final = (
     ("admin.attention", N_("Attention")),
     ("admin.orders", N_("Orders")),
     ("admin.cases", N_("Cases")),
+    ("admin.corrections", N_("Corrections")),
     ("admin.proposals", N_("For two persons")),
     ("admin.applications", N_("Applications")),
     ("admin.providers", N_("Providers")),
@@ -40,6 +47,9 @@ _WAITING: Final = {
     "admin.applications": select(func.count())
     .select_from(Application)
     .where(Application.status == ApplicationStatus.SUBMITTED),
+    "admin.corrections": select(func.count())
+    .select_from(Correction)
+    .where(Correction.status == CorrectionStatus.ASKED),
     "admin.proposals": select(func.count())
     .select_from(Proposal)
     .where(Proposal.status == ProposalStatus.WAITING),
@@ -48,17 +58,21 @@ _WAITING: Final = {
     .where(Listing.status == ListingStatus.SUBMITTED),
     "admin.payouts": select(func.count())
     .select_from(PayoutMethod)
-    .where(PayoutMethod.method_id == "bank_transfer", PayoutMethod.status == PayoutStatus.STARTED),
+    .where(
+        PayoutMethod.method_id.in_(bindparam("bank_methods", expanding=True)),
+        PayoutMethod.status == PayoutStatus.STARTED,
+    ),
 }
 """How many wait for an operator behind an entry."""
 
 
 @bp.context_processor
 def _ways() -> dict[str, Any]:
+    def count(endpoint: str) -> int:
+        known = {"bank_methods": platform().bank_methods}
+        return db.session.scalar(_WAITING[endpoint], known) or 0 if endpoint in _WAITING else 0
+
     def waiting() -> list[tuple[Way, int]]:
-        return [
-            (each, (each.endpoint in _WAITING and db.session.scalar(_WAITING[each.endpoint])) or 0)
-            for each in ways(WAYS)
-        ]
+        return [(each, count(each.endpoint)) for each in ways(WAYS)]
 
     return {"desk_ways": waiting}

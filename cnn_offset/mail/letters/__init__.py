@@ -55,3 +55,13 @@ def write(session: Session, message: Message) -> Letter:
 
     """
     return _LETTERS[message.kind](session, message)
+
+
+def writer_of(kind: str) -> Writer:
+    """Return the function that writes mails of ``kind``.
+
+    Raises:
+        KeyError: there is no such kind of mail.
+
+    """
+    return _LETTERS[kind]
