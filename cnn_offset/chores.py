@@ -12,7 +12,7 @@ from typing import Final
 
 from cnn_offset.extensions import Platform, db, unit_of_work
 from cnn_offset.models import Chore
-from cnn_offset.services import noticing
+from cnn_offset.services import digesting, noticing
 
 READ_HISTORY_EVERY: Final = timedelta(minutes=1)
 """How long figures may lag behind what happened."""
@@ -33,7 +33,13 @@ def _notice_changes(here: Platform) -> datetime:
     return now if more else now + READ_HISTORY_EVERY
 
 
+def _mail_digest(here: Platform) -> datetime:
+    with unit_of_work() as session:
+        return digesting.mail_digest(session, here.bank_methods, now=here.clock())
+
+
 CHORES: Final[Mapping[str, Turn]] = {
+    "desk_digest": _mail_digest,
     "figures": _notice_changes,
     "mailbox": _fetch_mail,
 }

@@ -14,14 +14,8 @@ from cnn_offset.domain.text import UnreadableTextError, clean_line
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import operator_may
 from cnn_offset.models import PayoutMethod
-from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import ServiceError, bank_details
 from cnn_offset.web import row_id
-
-
-def _methods() -> list[str]:
-    running = platform().payments.items()
-    return [name for name, plugin in running if isinstance(plugin, StatementPlugin)]
 
 
 @bp.get("/operator/payouts")
@@ -31,7 +25,7 @@ def payouts() -> ResponseReturnValue:
 
 
 def _page(errors: dict[str, str] | None = None) -> ResponseReturnValue:
-    rows = bank_details.waiting(db.session(), _methods())
+    rows = bank_details.waiting(db.session(), platform().bank_methods)
     page = render_template(
         "admin/payouts.html",
         requests=[(row, _lines(row), bank_details.fingerprint(row.account)) for row in rows],

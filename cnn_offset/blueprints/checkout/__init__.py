@@ -24,7 +24,6 @@ from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import guarded, public
 from cnn_offset.i18n import language
 from cnn_offset.models import Checkout, Order
-from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import ServiceError, checking_out, ordering
 from cnn_offset.wording import terms_version
 
@@ -236,7 +235,7 @@ def plan(token: str) -> ResponseReturnValue:
         "checkout/plan.html",
         orders=orders,
         methods=plugins,
-        instructed=[name for name, each in plugins.items() if isinstance(each, StatementPlugin)],
+        instructed=platform().bank_methods,
     )
 
 

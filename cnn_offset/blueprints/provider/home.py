@@ -9,7 +9,6 @@ from flask_security import current_user
 from cnn_offset import second_factor
 from cnn_offset.blueprints.provider.workspace import bp
 from cnn_offset.extensions import db, platform
-from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import checklist, inbox
 
 
@@ -23,9 +22,7 @@ def home() -> ResponseReturnValue:
     orders = inbox.count_orders(
         session,
         provider_id,
-        bank_methods=[
-            name for name, plugin in here.payments.items() if isinstance(plugin, StatementPlugin)
-        ],
+        bank_methods=here.bank_methods,
     )
     return render_template(
         "provider/home.html",

@@ -20,7 +20,6 @@ from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import staff_may
 from cnn_offset.i18n import language
 from cnn_offset.models import BankEntry, Finding, Order, Payment
-from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import ServiceError, bank_entries, banking, matching, selling
 from cnn_offset.services.settling import Outcome
 from cnn_offset.web import row_id
@@ -72,18 +71,12 @@ def recordable(order: Order, payment: Payment | None) -> bool:
     return order.paid_at is None and payment is not None and payment.instructions is not None
 
 
-def bank_methods() -> list[str]:
-    """Return the methods whose money shows only on a bank statement."""
-    running = platform().payments.items()
-    return [name for name, plugin in running if isinstance(plugin, StatementPlugin)]
-
-
 def _second_from() -> int:
     return platform().settings.SECOND_PERSON_FROM
 
 
 def _order(code: str) -> Order:
-    return selling.bank_order(db.session(), current_user.provider_id, bank_methods(), code)
+    return selling.bank_order(db.session(), current_user.provider_id, platform().bank_methods, code)
 
 
 def _paid_page(
@@ -147,7 +140,9 @@ def paid(code: str) -> ResponseReturnValue:
         with unit_of_work() as session:
             entry = banking.type_entry(
                 session,
-                selling.bank_order(session, current_user.provider_id, bank_methods(), code),
+                selling.bank_order(
+                    session, current_user.provider_id, platform().bank_methods, code
+                ),
                 amount=amount,
                 bank_ref=bank_ref,
                 received_on=received_on,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from cnn_offset import jobs
 from cnn_offset.blueprints.orders.papers import download
-from cnn_offset.blueprints.provider.money import bank_methods, recordable
+from cnn_offset.blueprints.provider.money import recordable
 from cnn_offset.blueprints.provider.workspace import bp
 from cnn_offset.domain.paper import PaperData
 from cnn_offset.domain.period import Period, PeriodError
@@ -53,7 +53,7 @@ def _order(code: str) -> Order:
 def orders() -> ResponseReturnValue:
     """List the provider's orders, narrowed by what is to be done, method, period and words."""
     asked = _asked()
-    session, mine, by_bank = db.session(), current_user.provider_id, bank_methods()
+    session, mine, by_bank = db.session(), current_user.provider_id, platform().bank_methods
     found = inbox.find_orders(
         session,
         mine,
@@ -117,7 +117,7 @@ def order_page(
     """Render the page of an order; ``errors`` of one of its forms are shown on top."""
     session, here = db.session(), platform()
     payment = selling.bank_payment(session, order)
-    by_bank = payment is not None or order.method_id in bank_methods()
+    by_bank = payment is not None or order.method_id in platform().bank_methods
     must_write = by_bank and selling.must_write_first(session, order)
     knows = inbox.knows_purchaser(order)
     page = render_template(
@@ -211,7 +211,7 @@ def paper(code: str, kind: str) -> ResponseReturnValue:
 def in_progress(code: str) -> ResponseReturnValue:
     """Say that the order is being dealt with; the purchaser is told."""
     with unit_of_work() as session:
-        found = selling.bank_order(session, current_user.provider_id, bank_methods(), code)
+        found = selling.bank_order(session, current_user.provider_id, platform().bank_methods, code)
         selling.mark_in_progress(session, found, actor=current_user.email, now=platform().clock())
     flash(gettext("Order %(code)s is in progress.", code=code), "success")
     return redirect(url_for("provider.order", code=code))
@@ -221,14 +221,16 @@ def in_progress(code: str) -> ResponseReturnValue:
 @staff_may(Duty.ORDERS)
 def keep_open(code: str) -> ResponseReturnValue:
     """Let an unpaid order wait longer, because the purchaser asked for it."""
-    found = selling.bank_order(db.session(), current_user.provider_id, bank_methods(), code)
+    found = selling.bank_order(
+        db.session(), current_user.provider_id, platform().bank_methods, code
+    )
     here, days = platform(), request.form.get("days", type=int)
     if days not in ordering.HOLDS:
         return order_page(found, {"days": gettext("Please choose how long the order may wait.")})
     with unit_of_work() as session:
         ordering.keep_open(
             session,
-            selling.bank_order(session, current_user.provider_id, bank_methods(), code),
+            selling.bank_order(session, current_user.provider_id, platform().bank_methods, code),
             days=days,
             registry_dates=here.registry_dates,
             actor=current_user.email,

@@ -15,7 +15,6 @@ from flask_security import current_user
 from pydantic import ValidationError
 
 from cnn_offset import jobs
-from cnn_offset.blueprints.provider.money import bank_methods
 from cnn_offset.blueprints.provider.workspace import bp
 from cnn_offset.domain.staff import Duty
 from cnn_offset.domain.statement import (
@@ -48,7 +47,7 @@ _COLUMNS: Final = (
 
 
 def _payout() -> PayoutMethod:
-    return taking.bank_account(db.session(), current_user.provider_id, bank_methods())
+    return taking.bank_account(db.session(), current_user.provider_id, platform().bank_methods)
 
 
 def _plugin(payout: PayoutMethod) -> StatementPlugin:
