@@ -177,7 +177,7 @@ def _summary(now: Figures, before: Figures, *, public: bool = False) -> Section:
         gettext("At a glance"),
         " ".join([gettext(BY_ORDER), gettext(BY_CANCELLATION)]),
         [
-            gettext("Figure"),
+            gettext("What is counted"),
             period_title(now.period),
             gettext("Before: %(period)s", period=period_title(before.period)),
             gettext("Change in per cent"),

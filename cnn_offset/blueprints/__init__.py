@@ -11,11 +11,13 @@ LANG = "/<any(en, fr, es):lang>"
 LOCALISED = (
     "home",
     "help",
+    "contact",
     "catalogue",
     "basket",
     "checkout",
     "orders",
     "record",
+    "figures",
     "checking",
     "security",
     "account",

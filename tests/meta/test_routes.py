@@ -37,6 +37,7 @@ GUARDS = {
     "catalogue": public,
     "checking": public,
     "checkout": public,
+    "figures": public,
     "health": public,
     "help": public,
     "home": public,

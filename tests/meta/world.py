@@ -207,6 +207,7 @@ def make_world(app: Flask, clock: Clock) -> World:
             "provider.read_account": {"account": str(mapped.account_id)},
         }
         db.session.commit()
+    made.values["ending"] = "csv"
     made.browsers = {"nobody": app.test_client()}
     for name, user_id in people.items():
         with app.app_context():
