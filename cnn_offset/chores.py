@@ -12,7 +12,7 @@ from typing import Final
 
 from cnn_offset.extensions import Platform, db, unit_of_work
 from cnn_offset.models import Chore
-from cnn_offset.services import digesting, noticing
+from cnn_offset.services import digesting, noticing, retaining
 
 READ_HISTORY_EVERY: Final = timedelta(minutes=1)
 """How long figures may lag behind what happened."""
@@ -38,10 +38,35 @@ def _mail_digest(here: Platform) -> datetime:
         return digesting.mail_digest(session, here.bank_methods, now=here.clock())
 
 
+def _forget_old(here: Platform) -> datetime:
+    more = retaining.forget_old(unit_of_work, here.files, now=here.clock())
+    return here.clock() + (timedelta(minutes=1) if more else timedelta(days=1))
+
+
+def _begin_fee_day(here: Platform) -> datetime:
+    now = here.clock()
+    with unit_of_work() as session:
+        fee_schedules.mark(session, now=now)
+    return fee_statements.next_day(now)
+
+
+def _state_fees(here: Platform) -> datetime:
+    now = here.clock()
+    month = Period.holding("month", now.date()).previous
+    providers = fee_statements.waiting(db.session())
+    for provider_id in providers:
+        with unit_of_work() as session:
+            fee_statements.issue(session, provider_id, month, now=now)
+    return fee_statements.next_month(now)
+
+
 CHORES: Final[Mapping[str, Turn]] = {
     "desk_digest": _mail_digest,
+    "fee_days": _begin_fee_day,
+    "fee_statements": _state_fees,
     "figures": _notice_changes,
     "mailbox": _fetch_mail,
+    "retention": _forget_old,
 }
 """By the name of the row; migrations add the rows."""
 

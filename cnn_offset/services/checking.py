@@ -307,7 +307,12 @@ def _attestations(session: Session, files: AbstractFileSystem) -> Iterator[str]:
         yield f"attestations: {count} rows, highest number {highest}, counter {given}"
     issued = session.execute(
         select(Attestation.sequence, Attestation.path, Attestation.sha256)
-        .where(Attestation.status == AttestationStatus.ISSUED)
+        .join(Order, Order.id == Attestation.order_id)
+        .where(
+            Attestation.status == AttestationStatus.ISSUED,
+            # The file of an erased one is gone; its hash stays.
+            or_(Attestation.path != "", Order.erased_at.is_(None)),
+        )
         .execution_options(yield_per=500)
     )
     for sequence, path, sha256 in issued:

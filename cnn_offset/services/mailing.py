@@ -47,7 +47,12 @@ def queue_message(
     order: Order | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> None:
-    """Put a mail in the outbox, due now. A second one with the same ``dedup`` is not added."""
+    """Put a mail in the outbox, due now. A second one with the same ``dedup`` is not added.
+
+    None goes to nobody: to a purchaser whose address was erased, say.
+    """
+    if not recipient:
+        return
     message_id = session.connection().scalar(
         _INSERT[session.get_bind().dialect.name],
         {

@@ -248,6 +248,11 @@ def _facts(session: Session, payment: Payment) -> str:
 def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
     """Money for an order that had ended: take the units again if they are there."""
     order = payment.order
+    if order.erased_at is not None:
+        # Nobody knows any more in whose name to cancel.
+        why = "paid after its personal data were erased"
+        move(session, order, OrderStatus.IN_REVIEW, actor=payment.method_id, why=why, now=now)
+        return
     try:
         with session.begin_nested():
             stock.hold(

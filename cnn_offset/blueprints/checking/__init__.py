@@ -42,6 +42,8 @@ class Verdict:
     signature: SignatureReport | None = None
     """Of the uploaded file, or else of the one we keep."""
     sha256: str = ""
+    is_erased: bool = False
+    """Whether we keep the file no more, at the holder's wish."""
 
 
 @bp.get("/check")
@@ -121,6 +123,8 @@ def _judge(pdf: bytes) -> Verdict:
 def _known(entry: RecordEntry) -> Verdict:
     """Say what the record holds, and whether the file we keep still agrees with it."""
     row = db.session().get_one(Attestation, entry.attestation_id)
+    if not row.path:
+        return Verdict("known", entry, None, entry.sha256, is_erased=True)
     try:
         signature = examine(stored_pdf(row))
     except (OSError, AttestationError, UnreadablePdfError):

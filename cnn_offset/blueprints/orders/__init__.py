@@ -103,7 +103,7 @@ def attestation(token: str) -> ResponseReturnValue:
     """Hand out the signed PDF, as it was stored."""
     order = ordering.find_order(db.session(), token)
     issued = progress_of(db.session(), order, now=platform().clock()).attestation
-    if issued is None:
+    if issued is None or not issued.path:  # its file was erased
         abort(404)
     response = current_app.response_class(stored_pdf(issued), mimetype="application/pdf")
     name = f"attestation-{issued.number.replace('/', '-')}.pdf"
