@@ -49,6 +49,11 @@ class FakePay(ProcessorPlugin):
         self.approved: set[str] = set()
         self.captures: list[str] = []
         self.failures: list[PluginError] = []
+        self.failures_after: list[PluginError] = []
+        self.refunds: dict[str, Money] = {}
+        self.fees_back: dict[str, Money | None] = {}
+        self.refunds_asked: list[str] = []
+        self.refund_status = DONE
 
     def _fail(self) -> None:
         if self.failures:
@@ -95,6 +100,29 @@ class FakePay(ProcessorPlugin):
         if not self.facts.get(processor_ref):
             self.closed.add(processor_ref)
         return self.fetch(payee, processor_ref, key=key, may_capture=False)
+
+    def refund(
+        self,
+        payee: Payee,
+        processor_ref: str,
+        amount: Money,
+        *,
+        key: str,
+        fee: Money | None = None,
+    ) -> Sequence[Fact]:
+        """Give back once for a key. ``failures_after`` are raised once it is done."""
+        self._fail()
+        self.refunds_asked.append(key)
+        if key not in self.refunds:
+            self.refunds[key] = amount
+            self.fees_back[key] = fee
+            fact = Fact(
+                FactKind.REFUND, f"back-{key}", self.refund_status, amount, None, self.clock()
+            )
+            self.facts.setdefault(processor_ref, []).append(fact)
+        if self.failures_after:
+            raise self.failures_after.pop(0)
+        return list(self.facts[processor_ref])
 
     def read_webhook(self, delivery: Delivery) -> Notice:
         if delivery.headers.get("x-signature") != "good":

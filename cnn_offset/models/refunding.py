@@ -26,6 +26,7 @@ class Refund(WorkMixin, Model):
     __tablename__ = "refund"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount"),
+        CheckConstraint("fee_minor >= 0", name="fee"),
         Index("ix_refund_order", "order_id"),
         Index("ix_refund_payment", "payment_id"),
         # Two at once could give back more than came.
@@ -47,6 +48,8 @@ class Refund(WorkMixin, Model):
     key: Mapped[str] = mapped_column(String(40), unique=True)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
+    fee_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """What of the fee set aside for the platform goes back to the provider with it."""
     reason: Mapped[str]
     status: Mapped[RefundStatus] = mapped_column(
         enum_column(RefundStatus, "status"), default=RefundStatus.QUEUED
@@ -65,3 +68,8 @@ class Refund(WorkMixin, Model):
     def amount(self) -> Money:
         """What is given back."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def fee(self) -> Money | None:
+        """What of the platform's fee goes back to the provider; None if nothing."""
+        return Money(self.fee_minor, self.currency) if self.fee_minor else None
