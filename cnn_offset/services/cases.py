@@ -156,7 +156,7 @@ def _answer(session: Session, case: Case, text: str, *, actor: str, now: datetim
     return said
 
 
-def write_to_provider(
+def write_to_other_side(
     session: Session, case: Case, text: str, *, actor: str, now: datetime
 ) -> CaseMessage:
     """Mail an operator's words to the other side of a claim. What is due to the asker stays due.
@@ -354,9 +354,7 @@ def waiting(session: Session, now: datetime, *, limit: int = 100) -> Sequence[Ca
         .order_by(Case.id)
         .limit(limit)
     )
-    return sorted(
-        [*late, *(each for each in claims if each.id not in known)], key=due_at
-    )
+    return sorted([*late, *(each for each in claims if each.id not in known)], key=due_at)
 
 
 def due_at(case: Case) -> datetime:

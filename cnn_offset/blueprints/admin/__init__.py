@@ -8,6 +8,7 @@ from cnn_offset.blueprints.admin import (
     cases,
     corrections,
     orders,
+    pages,
     payouts,
     people,
     proposals,
@@ -15,6 +16,7 @@ from cnn_offset.blueprints.admin import (
     refunds,
     reports,
     reviews,
+    sentences,
 )
 from cnn_offset.blueprints.admin.desk import bp
 
@@ -27,6 +29,7 @@ __all__ = [
     "cases",
     "corrections",
     "orders",
+    "pages",
     "payouts",
     "people",
     "proposals",
@@ -34,4 +37,5 @@ __all__ = [
     "refunds",
     "reports",
     "reviews",
+    "sentences",
 ]

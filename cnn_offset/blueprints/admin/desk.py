@@ -17,7 +17,7 @@ from cnn_offset.domain.status import (
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform
 from cnn_offset.guards import guarded, operator
-from cnn_offset.models import Application, Correction, Listing, PayoutMethod, Proposal
+from cnn_offset.models import Application, Case, Correction, Listing, PayoutMethod, Proposal
 from cnn_offset.navigation import Way, ways
 
 bp = guarded(Blueprint("admin", __name__), operator)
@@ -44,6 +44,7 @@ WAYS: Final = (
     ("admin.check", N_("Adding up")),
 )
 _WAITING: Final = {
+    "admin.cases": select(func.count()).select_from(Case).where(Case.answer_by.is_not(None)),
     "admin.applications": select(func.count())
     .select_from(Application)
     .where(Application.status == ApplicationStatus.SUBMITTED),

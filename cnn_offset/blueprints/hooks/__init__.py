@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 
 from flask import Blueprint, abort, request
@@ -10,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from cnn_offset.extensions import csrf, platform, unit_of_work
 from cnn_offset.guards import guarded, public
+from cnn_offset.mail.incoming import LARGEST_MAIL
+from cnn_offset.mail.receiving import take_mail
 from cnn_offset.plugins.errors import ForgedError, PluginError
 from cnn_offset.plugins.payments.base import Delivery, ProcessorPlugin
 from cnn_offset.services import deliveries
@@ -20,6 +23,25 @@ csrf.exempt(bp)
 log = logging.getLogger(__name__)
 LARGEST = 64 * 1024
 """Bytes of a delivery; the processors' own are a few thousand."""
+
+
+@bp.post("/hooks/mail")
+def receive_mail() -> ResponseReturnValue:
+    """Keep a mail that a mail server hands on as it came (RFC 5322), if the server is ours.
+
+    The answer is the same whether anybody here is written to.
+    """
+    here = platform()
+    token = here.settings.INCOMING_MAIL_TOKEN
+    if not token:
+        abort(404)
+    said = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not hmac.compare_digest(said.encode(), token.encode()):
+        log.warning("a mail was posted without the token")
+        return "", 401
+    request.max_content_length = LARGEST_MAIL
+    take_mail(here, request.get_data())
+    return "", 200
 
 
 @bp.post("/hooks/<method_id>")

@@ -1,6 +1,7 @@
 """A provider's workspace. Each module beside this adds its pages to the blueprint."""
 
 from cnn_offset.blueprints.provider import (
+    cases,
     holdings,
     home,
     listings,
@@ -18,6 +19,7 @@ from cnn_offset.blueprints.provider.workspace import bp
 
 __all__ = [
     "bp",
+    "cases",
     "holdings",
     "home",
     "listings",
