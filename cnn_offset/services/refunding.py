@@ -3,7 +3,8 @@
 What may go back follows from the payment's facts: what came less what went back or is on
 its way. The intent is committed before the processor is told, and asked for again under the
 same key until it answers; that money went back is said by facts alone, and the order follows
-them (``settling``). A bank transfer its provider sends back itself.
+them (``settling``). A bank transfer its provider sends back itself; if no statement shows
+that, two operators note it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from cnn_offset.domain.fee import remaining
 from cnn_offset.domain.money import Money
-from cnn_offset.domain.payment import left
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus, left
 from cnn_offset.domain.status import OrderStatus, RefundStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Order, Payment, Proposal, ProposalKind, Refund
@@ -56,10 +57,9 @@ class GivingBack:
 
     @property
     def can_propose(self) -> bool:
-        """Whether a refund can be proposed now."""
+        """Whether it can be proposed now: to give it back, or to note that it went back."""
         return (
             self.amount is not None
-            and self.by_processor
             and self.proposal is None
             and all(each.status is not RefundStatus.QUEUED for each in self.refunds)
         )
@@ -130,17 +130,22 @@ def propose(
 ) -> Proposal:
     """Propose to a second operator to give back what is due back of ``payment``.
 
+    Where no processor can be told to, it is to note that the provider has sent it back.
+
     Raises:
-        ServiceError: nothing is due back, it is on its way, or no processor can be told.
+        ServiceError: nothing is due back, it is on its way, or the method is out of service.
 
     """
     lock_order(session, payment.order_id)
-    if not isinstance(plugins.get(payment.method_id), ProcessorPlugin):
-        raise ServiceError(
-            N_("No processor can be told to give this back: the provider sends it itself.")
-        )
+    plugin = plugins.get(payment.method_id)
+    if plugin is None:
+        raise ServiceError(N_("This payment method is out of service."))
     amount = _free(session, payment)
-    payload = {"amount_minor": amount.minor, "currency": amount.currency}
+    payload = {
+        "amount_minor": amount.minor,
+        "currency": amount.currency,
+        "by_processor": isinstance(plugin, ProcessorPlugin),
+    }
     return proposing.propose(
         session, ProposalKind.REFUND, payment, payload, reason=reason, actor=actor, now=now
     )
@@ -168,7 +173,7 @@ def _free(session: Session, payment: Payment) -> Money:
 
 @proposing.does(ProposalKind.REFUND)
 def _order_refund(session: Session, proposal: Proposal, actor: str, now: datetime) -> None:
-    """Commit the intent; a job tells the processor.
+    """Commit the intent, and a job tells the processor; or note what the provider did.
 
     Raises:
         ServiceError: what can be given back is no longer what was proposed.
@@ -184,6 +189,12 @@ def _order_refund(session: Session, proposal: Proposal, actor: str, now: datetim
                 "Refuse it, and propose it anew."
             )
         )
+    if not proposal.payload["by_processor"]:
+        ref = f"noted-{proposal.id}"
+        done = Fact(FactKind.REFUND, ref, FactStatus.DONE, amount, None, now, proposal.reason)
+        settling.add_facts(session, payment, [done], actor=actor, now=now)
+        settling.conclude(session, payment, now=now)
+        return
     count = session.scalar(
         select(func.count()).select_from(Refund).where(Refund.payment_id == payment.id)
     )

@@ -98,13 +98,23 @@ def _refund(session: Session, proposal: Proposal) -> Described:
     before = money_text(rest.minor, rest.currency, lang) if rest else "–"
     after = money_text(max(rest.minor - amount.minor, 0), rest.currency, lang) if rest else "–"
     plugin = platform().payments.get(payment.method_id)
+    changes = [Change(gettext("With the provider, of this payment"), before, after)]
+    words = {"amount": money_text(amount.minor, amount.currency, lang), "code": payment.order.code}
+    if not proposal.payload["by_processor"]:
+        return Described(
+            gettext(
+                "Note that the provider has sent %(amount)s back to the payer of order %(code)s.",
+                **words,
+            ),
+            changes,
+            [
+                gettext("The order follows: its purchaser is told that the money went back."),
+                gettext("This cannot be taken back."),
+            ],
+        )
     return Described(
-        gettext(
-            "Give %(amount)s back to the payer of order %(code)s.",
-            amount=money_text(amount.minor, amount.currency, lang),
-            code=payment.order.code,
-        ),
-        [Change(gettext("With the provider, of this payment"), before, after)],
+        gettext("Give %(amount)s back to the payer of order %(code)s.", **words),
+        changes,
         [
             gettext(
                 "%(processor)s is told to give the money back from the provider’s account, the "
