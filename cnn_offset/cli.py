@@ -338,6 +338,70 @@ def orders_paid(code: str, amount: str, currency: str, bank_ref: str, received_o
     click.echo(f"Recorded: {entry.finding}.")
 
 
+@cli.group()
+def reports() -> None:
+    """Count the figures anew, or write the Board report."""
+
+
+@reports.command("rebuild")
+@with_app
+def reports_rebuild() -> None:
+    """Count all figures anew from the orders, month by month."""
+    from cnn_offset.domain.period import Period
+    from cnn_offset.extensions import db, platform, unit_of_work
+    from cnn_offset.services import noticing, tallying
+
+    now = platform().clock()
+    first = (tallying.first_day(db.session()) or now.date()).replace(month=1, day=1)
+    with unit_of_work() as session:
+        tallying.forget_outside(session, first, now.date())
+        noticing.skip_history(session, now=now)
+    month = Period.holding("month", first)
+    while month.first <= now.date():
+        with unit_of_work() as session:
+            tallying.make_month(session, month, now=now)
+        month = month.next
+    click.echo(f"Counted from {first} to {now.date()}.")
+
+
+@reports.command("board")
+@click.option("--period", "code", required=True, help="Such as 2026-Q4, 2026-11 or 2026.")
+@click.option("--lang", type=click.Choice(["en", "fr", "es"]), default="en", show_default=True)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    help="Where the files are put.",
+)
+@with_app
+def reports_board(code: str, lang: str, folder: Path) -> None:
+    """Write the Board report of a period as PDF, workbook and CSV."""
+    from flask_babel import force_locale
+
+    from cnn_offset import figure_files, figure_tables
+    from cnn_offset.domain.period import Period, PeriodError
+    from cnn_offset.extensions import db, platform
+
+    try:
+        period = Period.parse(code)
+    except PeriodError as error:
+        raise click.ClickException(f"{code} names no period: write 2026-Q4, say") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    with force_locale(lang):
+        _, sections = figure_tables.board(db.session(), period)
+        today = platform().clock().date()
+        made = {
+            "pdf": figure_files.pdf(sections, period, made_on=today),
+            "xlsx": figure_files.workbook(sections, period),
+            "csv": figure_files.csv_text(sections, period).encode(),
+        }
+    for ending, content in made.items():
+        path = folder / f"report-{period.code}-{lang}.{ending}"
+        path.write_bytes(content)
+        click.echo(path)
+
+
 def _order(session: Any, code: str) -> Any:
     from sqlalchemy import select
 

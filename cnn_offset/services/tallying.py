@@ -331,10 +331,9 @@ def first_day(session: Session) -> date | None:
     return found.date() if found else None
 
 
-def forget(session: Session) -> None:
-    """Delete all figures, to count them anew month by month."""
-    session.execute(delete(Figure))
-    session.execute(update(Tally).values(made_at=None))
+def forget_outside(session: Session, first: date, last: date) -> None:
+    """Delete the figures of other days than those from ``first`` to ``last``."""
+    session.execute(delete(Figure).where(or_(Figure.first < first, Figure.first > last)))
 
 
 def check(session: Session, *, unread: set[date], sample: int = 5) -> Iterator[str]:

@@ -235,8 +235,21 @@ def test_made_from_the_beginning(any_app: Flask, clock: Clock) -> None:
             session.execute(update(Figure).values(number=77))
         assert tallying.first_day(db.session()) == date(2024, 2, 29)
         with unit_of_work() as session:
-            tallying.forget(session)
-        month = Period.parse("2024-02")
+            session.add(
+                Figure(
+                    span=Span.DAY,
+                    first=date(2023, 12, 31),
+                    measure="placed",
+                    dimension="all",
+                    value="",
+                    number=1,
+                    units=1,
+                    minor=0,
+                )
+            )
+        with unit_of_work() as session:
+            tallying.forget_outside(session, date(2024, 1, 1), clock().date())
+        month = Period.parse("2024-01")
         while month.first <= clock().date():
             with unit_of_work() as session:
                 tallying.make_month(session, month, now=clock())
