@@ -10,9 +10,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from cnn_offset.domain.period import Period
 from cnn_offset.extensions import Platform, db, unit_of_work
 from cnn_offset.models import Chore
-from cnn_offset.services import digesting, noticing, retaining
+from cnn_offset.services import (
+    adding_up,
+    digesting,
+    fee_schedules,
+    fee_statements,
+    noticing,
+    retaining,
+)
+from cnn_offset.services.checking import check_all
 
 READ_HISTORY_EVERY: Final = timedelta(minutes=1)
 """How long figures may lag behind what happened."""
@@ -60,7 +69,20 @@ def _state_fees(here: Platform) -> datetime:
     return fee_statements.next_month(now)
 
 
+def _add_up(here: Platform) -> datetime:
+    found = check_all(db.session(), here.files)
+    db.session.rollback()
+    if found:
+        # What was just being written adds up the second time.
+        again = set(check_all(db.session(), here.files))
+        found = [each for each in found if each in again]
+    with unit_of_work() as session:
+        adding_up.keep(session, found, now=here.clock())
+    return adding_up.next_night(here.clock())
+
+
 CHORES: Final[Mapping[str, Turn]] = {
+    "check": _add_up,
     "desk_digest": _mail_digest,
     "fee_days": _begin_fee_day,
     "fee_statements": _state_fees,

@@ -312,11 +312,11 @@ def confirm(
         row = session.get_one(Cancellation, cancellation_id)
         _locked(session, row.order_id, state, reason)
         session.refresh(row)
-        if row.status is not C.MISMATCHED:
+        if not _stands(row, C.MISMATCHED):
             raise ServiceError(DECIDED)
         note(session, row, old="", new="compared", actor=actor, why=reason, now=now)
         cancelling.record(session, row, known, connectors[row.registry_id], now=now)
-        if row.status is not C.CONFIRMED:
+        if not _stands(row, C.CONFIRMED):
             raise ServiceError(
                 N_("What the registry reports still does not fit: %(fault)s"),
                 fault=row.registry_said,
@@ -411,6 +411,10 @@ def _locked(session: Session, order_id: int, state: str, reason: str) -> Order:
     if state_of(session, order_id) != state:
         raise ServiceError(DECIDED)
     return order
+
+
+def _stands(row: Cancellation, status: CancellationStatus) -> bool:
+    return row.status is status
 
 
 def _has_reason(reason: str) -> None:

@@ -494,13 +494,11 @@ def test_every_mail_can_be_written(app: Flask, clock: Clock, lang: str) -> None:
                 assert f"http://localhost/{lang}/" in made_mail.as_string()
 
 
-def test_an_application_nobody_reads_is_shown(here: Flask, clock: Clock) -> None:
-    submit(clock, person())
-    clock.tick(days=1)
+def test_an_application_that_waits_is_shown(here: Flask, clock: Clock) -> None:
     assert attention(db.session(), now=clock()) == []
-    clock.tick(days=1)
+    submit(clock, person())
     (item,) = attention(db.session(), now=clock())
-    assert (item.kind, item.detail) == ("application", WISH.organisation)
+    assert (item.kind, item.name) == ("application", WISH.organisation)
 
 
 def test_what_does_not_add_up_is_said(here: Flask, clock: Clock) -> None:

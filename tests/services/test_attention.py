@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from cnn_offset import jobs
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus
 from cnn_offset.domain.status import MessageStatus, OrderStatus, PaymentStatus
 from cnn_offset.extensions import db, unit_of_work
-from cnn_offset.models import Event, Message, Order, Payment, PayoutMethod, WebhookDelivery
+from cnn_offset.models import (
+    CheckFault,
+    Chore,
+    Event,
+    Message,
+    Offer,
+    Order,
+    Payment,
+    PayoutMethod,
+    WebhookDelivery,
+)
 from cnn_offset.plugins.errors import UnavailableError
 from cnn_offset.plugins.payments.base import Notice
-from cnn_offset.services import deliveries, selling
-from cnn_offset.services.attention import Item, attention, look_again
+from cnn_offset.services import NotFoundError, ServiceError, deliveries, selling
+from cnn_offset.services.attention import RANK, Entry, Kind, attention, deal, look_again
 from cnn_offset.services.moves import move
 from tests.services.conftest import Shop
 
 
-def found(shop: Shop) -> list[Item]:
+def found(shop: Shop) -> list[Entry]:
     db.session.expire_all()
     return attention(db.session(), now=shop.clock())
 
@@ -102,6 +114,11 @@ def test_money_that_goes_back_after_the_units_are_gone(shop: Shop) -> None:
         Fact(FactKind.DISPUTE, "d1", FactStatus.OPEN, None, None, shop.clock(), "not known")
     )
     jobs.do("payment", payment_id)
+    assert kinds(shop) == {"disputed"}
+    shop.pay.facts[ref].append(
+        Fact(FactKind.DISPUTE, "d1", FactStatus.LOST, None, None, shop.clock(), "not known")
+    )
+    jobs.do("payment", payment_id)
     assert kinds(shop) == {"money_back"}
 
 
@@ -162,7 +179,7 @@ def test_mails_that_were_given_up(shop: Shop) -> None:
         move(session, message, MessageStatus.FAILED, actor="outbox", why="x", now=shop.clock())
     (item,) = found(shop)
     assert (item.kind, item.order_code) == ("mail", code(order_id))
-    assert item.detail == "order_placed: 550 no such user"
+    assert (item.name, item.detail) == ("order_placed", "550 no such user")
 
 
 def test_a_provider_that_does_not_send_its_details(shop: Shop) -> None:
@@ -204,7 +221,7 @@ def test_a_provider_whose_details_we_have_sent_owes_nothing(shop: Shop) -> None:
     assert kinds(shop) == set()
 
 
-def test_oldest_first_and_every_item_says_what_to_do(shop: Shop) -> None:
+def test_the_most_harmful_first_then_the_oldest(shop: Shop) -> None:
     for fault in ("refuse", "fewer"):
         order_id = pay(shop)
         shop.registry.faults = [fault]
@@ -212,9 +229,9 @@ def test_oldest_first_and_every_item_says_what_to_do(shop: Shop) -> None:
         jobs.do("cancellation", shop.cancellation(order_id).id)
         shop.clock.tick(hours=1)
     items = found(shop)
-    assert len(items) == 4
-    assert [item.since for item in items] == sorted(item.since for item in items)
-    assert all(item.what and item.todo for item in items)
+    assert [item.kind for item in items] == ["mismatched", "rejected", "in_review", "in_review"]
+    assert items[2].since < items[3].since
+    assert [RANK[item.kind] for item in items] == sorted(RANK[item.kind] for item in items)
 
 
 def test_look_again(shop: Shop) -> None:
@@ -247,3 +264,106 @@ def test_look_again_leaves_what_is_finished(shop: Shop) -> None:
     assert shop.cancellation(order_id).due_at is None
     shop.work(rounds=3)
     assert shop.registry.units() == 10
+
+
+def add_up(shop: Shop) -> None:
+    chore = db.session.scalars(select(Chore).where(Chore.name == "check")).one()
+    jobs.do("chore", chore.id)
+    db.session.expire_all()
+    assert chore.last_error == ""
+    assert chore.due_at == datetime(2026, 11, 3, 2, tzinfo=UTC)
+
+
+def test_what_did_not_add_up_at_night(shop: Shop) -> None:
+    add_up(shop)
+    assert kinds(shop) == set()
+    with unit_of_work() as session:
+        session.execute(update(Offer).values(held=Offer.held + 1))
+    add_up(shop)
+    (item,) = found(shop)
+    assert item.kind == "fault"
+    assert "1 units held" in item.detail
+    with unit_of_work() as session:
+        deal(session, Kind.FAULT, item.subject_id, reason="known", actor="op", now=shop.clock())
+    assert kinds(shop) == set()
+    add_up(shop)
+    assert kinds(shop) == set()
+    with unit_of_work() as session:
+        session.execute(update(Offer).values(held=Offer.held - 1))
+    add_up(shop)
+    assert db.session.scalar(select(func.count()).select_from(CheckFault)) == 0
+
+
+def surplus(shop: Shop) -> tuple[int, int]:
+    order_id = shop.order()
+    first = shop.open(order_id)
+    with unit_of_work() as session:
+        session.get_one(Payment, first).status = PaymentStatus.FAILED
+    shop.money(shop.open(order_id))
+    shop.money(first)
+    return order_id, first
+
+
+def test_a_persons_word_holds_until_there_is_news(shop: Shop) -> None:
+    order_id, payment_id = surplus(shop)
+    with unit_of_work() as session:
+        deal(
+            session, Kind.SURPLUS, payment_id, reason="sent back", actor="op@x", now=shop.clock()
+        )  # fmt: skip
+    assert kinds(shop) == set()
+    event = db.session.scalars(select(Event).where(Event.new == "dealt with")).one()
+    assert (event.subject, event.order_id, event.why) == ("payment", order_id, "sent back")
+    ref = shop.payment(payment_id).processor_ref
+    shop.pay.facts[ref].append(
+        Fact(FactKind.REFUND, "r1", FactStatus.DONE, shop.offer.price, None, shop.clock())
+    )
+    jobs.do("payment", payment_id)
+    assert kinds(shop) == {"surplus"}
+    with unit_of_work() as session:
+        deal(session, Kind.SURPLUS, payment_id, reason="again", actor="op@x", now=shop.clock())
+    assert kinds(shop) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "reason", "error"),
+    [
+        (Kind.SURPLUS, 0, " ", ServiceError),
+        (Kind.SURPLUS, 0, "seen", ServiceError),
+        (Kind.SURPLUS, 999, "seen", NotFoundError),
+        (Kind.IN_REVIEW, 0, "seen", NotFoundError),
+    ],
+)
+def test_who_says_nothing_or_too_late(
+    shop: Shop, kind: Kind, number: int, reason: str, error: type[Exception]
+) -> None:
+    _, payment_id = surplus(shop)
+    with unit_of_work() as session:
+        deal(session, Kind.SURPLUS, payment_id, reason="first", actor="op@x", now=shop.clock())
+    with pytest.raises(error), unit_of_work() as session:
+        deal(
+            session, kind, number or payment_id, reason=reason, actor="op@y", now=shop.clock()
+        )  # fmt: skip
+
+
+def test_an_old_order_kept_open_comes_back(shop: Shop) -> None:
+    order_id = shop.order(method="bank_transfer")
+    with unit_of_work() as session:
+        order = session.get_one(Order, order_id)
+        order.due_at = None
+        shop.clock.tick(days=(order.pay_by - shop.clock()).days + 15)
+    assert kinds(shop) == {"unpaid"}
+    with unit_of_work() as session:
+        deal(session, Kind.UNPAID, order_id, reason="asked", actor="op@x", now=shop.clock())
+    assert kinds(shop) == set()
+    with unit_of_work() as session:
+        session.get_one(Order, order_id).pay_by = shop.clock() + timedelta(days=1)
+    shop.clock.tick(days=16)
+    assert kinds(shop) == {"unpaid"}
+
+
+def test_only_the_kinds_that_are_asked_for_and_no_more_than_that(shop: Shop) -> None:
+    for _ in range(3):
+        pay(shop)
+    shop.clock.tick(hours=1)
+    assert len(attention(db.session(), now=shop.clock(), limit=2)) == 2
+    assert attention(db.session(), now=shop.clock(), kinds=[Kind.MAIL]) == []
