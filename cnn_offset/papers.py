@@ -26,14 +26,14 @@ def draw_paper(data: PaperData) -> bytes:
         AttestationError: the library warned, so something would be missing.
 
     """
-    shown = _printable(data)
+    shown = printable(data)
     with force_locale(data.locale):
         page = render_template("papers/paper.html", p=shown, replaced=shown != data)
         title = gettext("Receipt") if data.kind == "receipt" else gettext("Pro-forma invoice")
     return draw(page, {"title": f"{title} {data.number}", "author": shown.provider.name})
 
 
-def _printable(value: Any) -> Any:
+def printable(value: Any) -> Any:
     """Put ``NO_LETTER`` for what cannot be printed: nobody's name may stop a receipt."""
     if isinstance(value, str):
         out = io.StringIO()
@@ -42,9 +42,9 @@ def _printable(value: Any) -> Any:
             out.write(NO_LETTER if sign in missing else sign)
         return type(value)(out.getvalue())
     if isinstance(value, tuple):
-        return tuple(_printable(each) for each in value)
+        return tuple(printable(each) for each in value)
     if is_dataclass(value) and not isinstance(value, type):
         return replace(
-            value, **{each.name: _printable(getattr(value, each.name)) for each in fields(value)}
+            value, **{each.name: printable(getattr(value, each.name)) for each in fields(value)}
         )
     return value

@@ -166,7 +166,7 @@ class FeeStatement(Model):
         enum_column(FeeStatementStatus, "status"), default=FeeStatementStatus.OPEN
     )
     data: Mapped[dict[str, Any]]
-    """Who it is to, frozen."""
+    """Who it is to and how it is paid, frozen."""
     issued_at: Mapped[datetime]
 
     provider: Mapped[Provider] = relationship()

@@ -34,6 +34,11 @@ def are_on(session: Session) -> bool:
     return bool(switching.read(session, SWITCH).get("on"))
 
 
+def pay_to(session: Session) -> str:
+    """Return how providers pay what stands on their statements."""
+    return str(switching.read(session, SWITCH).get("pay_to", ""))
+
+
 def holding(session: Session, day: date) -> FeeSchedule | None:
     """Return the schedule of a day, whether or not fees are on."""
     return session.scalar(

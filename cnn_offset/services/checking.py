@@ -40,7 +40,7 @@ from cnn_offset.models import (
     Payment,
     User,
 )
-from cnn_offset.services import checking_sequels, noticing, settling, stock, tallying
+from cnn_offset.services import checking_sequels, fee_checks, noticing, settling, stock, tallying
 
 _PAID = (OrderStatus.PAID, OrderStatus.FULFILLED)
 
@@ -62,6 +62,7 @@ def check_all(session: Session, files: AbstractFileSystem) -> list[str]:
         *checking_sequels.refunds(session),
         *_papers(session),
         *_providers(session),
+        *fee_checks.check_fees(session),
         *_history(session),
         *_figures(session),
     ]

@@ -150,14 +150,27 @@ def consents(session: Session, provider_id: int) -> dict[int, FeeConsent]:
     return {each.schedule_id: each for each in rows}
 
 
-def switch(session: Session, *, on: bool, reason: str, actor: str, now: datetime) -> None:
+def switch(
+    session: Session, *, on: bool, pay_to: str, reason: str, actor: str, now: datetime
+) -> None:
     """Charge fees from now on, or charge none; orders placed before keep theirs.
 
+    Args:
+        session: a writing transaction.
+        on: whether they are charged.
+        pay_to: lines that stand on statements: how providers pay what is due.
+        reason: for the history.
+        actor: who does it.
+        now: the moment.
+
     Raises:
-        ServiceError: no reason is given.
+        ServiceError: no reason is given, or not how statements are paid.
 
     """
-    switching.change(session, charging.SWITCH, {"on": on}, reason=reason, actor=actor, now=now)
+    if on and not pay_to.strip():
+        raise ServiceError(N_("Please write how providers pay what stands on their statements."))
+    value = {"on": on, "pay_to": pay_to.strip()}
+    switching.change(session, charging.SWITCH, value, reason=reason, actor=actor, now=now)
     mark(session, now=now)
 
 

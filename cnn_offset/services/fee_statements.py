@@ -9,7 +9,7 @@ gives its part of the fee back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from sqlalchemy import exists, func, select, update
@@ -24,6 +24,7 @@ from cnn_offset.domain.status import FeeStatementStatus, OrderStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import (
     Counter,
+    Event,
     FeeStatement,
     FeeStatementLine,
     Order,
@@ -31,7 +32,7 @@ from cnn_offset.models import (
     Payment,
     Provider,
 )
-from cnn_offset.services import NotFoundError, ServiceError
+from cnn_offset.services import NotFoundError, ServiceError, charging
 from cnn_offset.services.mailing import queue_message
 from cnn_offset.services.moves import move, note
 
@@ -102,6 +103,19 @@ def _sign(fact: Fact) -> int:
         return 1 if fact.status is FactStatus.DONE else 0
     went = FactStatus.DONE if fact.kind is FactKind.REFUND else FactStatus.LOST
     return -1 if fact.status is went else 0
+
+
+def next_day(now: datetime) -> datetime:
+    """Return the first moment of the next day (UTC), when another schedule may hold."""
+    return datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+
+
+def next_month(now: datetime) -> datetime:
+    """Return when the next statements are written: early on the first of the next month.
+
+    An hour after it has begun, so that what was paid at its very end is known.
+    """
+    return Period.holding("month", now.date()).until + timedelta(hours=1)
 
 
 def waiting(session: Session) -> Sequence[int]:
@@ -225,6 +239,7 @@ def _issue(
             "tax_id": provider.tax_id,
             "email": provider.email,
             "locale": provider.locale,
+            "pay_to": charging.pay_to(session).splitlines(),
         },
         issued_at=now,
     )
@@ -304,6 +319,16 @@ def lines_of(
         .order_by(FeeStatementLine.order_id)
         .limit(limit)
         .options(joinedload(FeeStatementLine.order, innerjoin=True))
+    ).all()
+
+
+def history(session: Session, statement: FeeStatement) -> Sequence[Event]:
+    """Return what was decided about a statement, newest first, at most 20."""
+    return session.scalars(
+        select(Event)
+        .where(Event.subject == FeeStatement.__tablename__, Event.subject_id == statement.id)
+        .order_by(Event.id.desc())
+        .limit(20)
     ).all()
 
 

@@ -12,6 +12,7 @@ import requests
 import stripe
 from pydantic import SecretStr
 
+from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import PayoutStatus
 from cnn_offset.plugins.errors import ForgedError, RefusedError, UnsupportedError
 from cnn_offset.plugins.payments import paypal_accounts, stripe_accounts
@@ -88,7 +89,31 @@ def test_what_a_partner_asks_for(partner: Any, sandbox: Any) -> None:
     request = partner.connect_request()
     partner.plugin.connect(request)
     [(_, _, referral)] = sandbox.app.extensions["sandbox.state"].rows("paypal/referral")
-    assert referral == {"tracking_id": request.key, "back": request.return_url}
+    known = {"tracking_id": request.key, "back": request.return_url}
+    assert referral == known | {"fees": True}
+
+
+def test_a_partner_that_takes_no_fees_does_not_ask_for_them(partner: Any, sandbox: Any) -> None:
+    """Who connected before fees were taken is paid as ever, and is told what to do."""
+    settings = dict(partner.plugin.settings)
+    without = type(partner.plugin)(partner.plugin.Settings(**{**settings, "take_fees": False}))
+    connection = without.connect(partner.connect_request())
+    [(_, _, referral)] = sandbox.app.extensions["sandbox.state"].rows("paypal/referral")
+    assert referral["fees"] is False
+    partner.go(Step.FINISH, connection, {})
+    report = without.inspect({}, connection.onboarding_ref, key="t-1")
+    assert (report.status, report.todo) == (READY, [])
+    later = partner.plugin.inspect(report.account, connection.onboarding_ref, key="t-2")
+    assert (later.status, later.todo) == (READY, [paypal_accounts.PERMIT_FEES])
+    assert not partner.plugin.takes_fee(partner.fee, later.account)
+    with pytest.raises(UnsupportedError):
+        partner.plugin.start(partner.request(payee=later.account, fee=partner.fee))
+
+
+def test_who_permits_the_fee_can_be_charged_it(partner: Any) -> None:
+    account = partner.fee_payee()
+    assert partner.plugin.takes_fee(partner.fee, account)
+    assert not partner.plugin.takes_fee(Money(150, "HUF"), account)
 
 
 def test_a_seller_who_agreed_anew_for_somebody_else_is_lost(partner: Any) -> None:

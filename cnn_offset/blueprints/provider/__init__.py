@@ -2,6 +2,7 @@
 
 from cnn_offset.blueprints.provider import (
     cases,
+    fees,
     holdings,
     home,
     listings,
@@ -20,6 +21,7 @@ from cnn_offset.blueprints.provider.workspace import bp
 __all__ = [
     "bp",
     "cases",
+    "fees",
     "holdings",
     "home",
     "listings",

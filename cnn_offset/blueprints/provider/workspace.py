@@ -30,6 +30,7 @@ WAYS: Final = (
             ("provider.money", N_("Money at the bank")),
             ("provider.payouts", N_("Payouts")),
             ("provider.reports", N_("Reports")),
+            ("provider.fees", N_("Fees")),
         ),
     ),
     (
