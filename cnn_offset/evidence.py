@@ -33,7 +33,7 @@ def draw_evidence(pack: Evidence, *, now: datetime) -> bytes:
         methods={name: plugin.title for name, plugin in here.payments.items()},
         registries={name: each.title for name, each in here.registries.items()},
     )
-    missing = set(unprintable(page)) - {"\n"}
+    missing = set(unprintable(page)) - set("\n\r\t")
     shown = "".join(NO_LETTER if sign in missing else sign for sign in page)
     return draw(
         shown,

@@ -37,6 +37,7 @@ GUARDS = {
     "catalogue": public,
     "checking": public,
     "checkout": public,
+    "contact": public,
     "figures": public,
     "health": public,
     "help": public,
@@ -64,7 +65,7 @@ NOT_KEPT = {"provider.listing_upload", "provider.read_columns", "provider.statem
 PERILOUS = ("", "provider.staff", "applying.withdraw", "admin.approve_application", "account.")
 """Posted after all others: people change or lose their place by it."""
 FINE = {200, 302, 303, 422}
-WITHOUT_TOKEN = {"hooks.receive"}
+WITHOUT_TOKEN = {"hooks.receive", "hooks.receive_mail"}
 """The only POST without a form token: a processor has no session, it signs."""
 
 

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
+from cnn_offset.domain.casework import CaseKind, CaseSide, Voice
 from cnn_offset.domain.staff import StaffRole
 from cnn_offset.domain.status import BankEntryStatus, ListingStatus
 from cnn_offset.extensions import db, platform
@@ -23,6 +24,9 @@ from cnn_offset.models import (
     BankEntry,
     BankStatement,
     Block,
+    Case,
+    CaseFile,
+    CaseMessage,
     Checkout,
     Finding,
     Invitation,
@@ -172,12 +176,28 @@ def make_world(app: Flask, clock: Clock) -> World:
             "provider_id": order.provider_id,
             "payout_id": payout_id,
         }
+        case, file = _case(order, clock)
         made.by_endpoint = {
             "checkout": {"token": db.session.get_one(Checkout, order.checkout_id).token},
             "hooks": {"method_id": "paypal"},
             "catalogue.private_offer": {"token": private.private_token},
             "applying.proof": {"number": application.proofs[0].id},
             "admin.proof": {"number": application.proofs[0].id},
+            "admin.case_file": {"number": file.id},
+            **{
+                f"admin.{name}": {"code": case.code}
+                for name in (
+                    "answer_case",
+                    "case",
+                    "close_case",
+                    "escalate_case",
+                    "evidence_pack",
+                    "note_case",
+                    "reopen_case",
+                    "tie_case",
+                    "write_other_side",
+                )
+            },
             "admin.provider": {"slug": sale.provider},
             "admin.open_account": {"slug": sale.provider},
             "admin.map_activity": {"slug": sale.provider},
@@ -302,6 +322,39 @@ def _listing(
     platform().files.makedirs("pictures", exist_ok=True)
     platform().files.pipe("pictures/world-800.webp", b"RIFF")
     return made
+
+
+def _case(order: Order, clock: Clock) -> tuple[Case, CaseFile]:
+    case = Case(
+        code="CASE-2345",
+        kind=CaseKind.ORDER,
+        side=CaseSide.PURCHASER,
+        email=order.email,
+        locale="en",
+        summary="Where are my units?",
+        order_id=order.id,
+        opened_at=clock(),
+    )
+    file = CaseFile(
+        path="cases/world",
+        filename="note.txt",
+        content_type="text/plain; charset=utf-8",
+        size=5,
+        sha256="2" * 64,
+    )
+    said = CaseMessage(
+        case=case,
+        voice=Voice.ASKER,
+        sender=order.email,
+        text="Where are my units?",
+        at=clock(),
+        left_out=[],
+        files=[file],
+    )
+    db.session.add(said)
+    platform().files.makedirs("cases", exist_ok=True)
+    platform().files.pipe("cases/world", b"Hello")
+    return case, file
 
 
 def _entry(order: Order, clock: Clock) -> BankEntry:
