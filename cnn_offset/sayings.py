@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from flask import current_app
-from flask_babel import Domain, get_domain, get_locale
+from flask_babel import Domain, force_locale, get_domain, get_locale, get_translations
 from markupsafe import escape
 
 from cnn_offset.extensions import db
 from cnn_offset.services import rephrasing
+from cnn_offset.services.rephrasing import Sentence
 
 MAIL: Final = "mail"
 ATTESTATION: Final = "attestation"
@@ -84,6 +85,18 @@ def speaking(
     finally:
         _speaking.reset(token)
         usual.as_default()
+
+
+def shipped(sentence: Sentence, lang: str) -> tuple[str, str]:
+    """Return a sentence and its plural as they are shipped in ``lang``."""
+    with force_locale(lang):
+        known = get_translations()
+        if not sentence.plural:
+            return str(known.ugettext(sentence.msgid)), ""
+        one, many = (
+            str(known.ungettext(sentence.msgid, sentence.plural, count)) for count in (1, 2)
+        )
+        return one, many
 
 
 def is_speaking() -> bool:

@@ -8,6 +8,7 @@ as text; pictures, rules and code are not understood at all.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -35,6 +36,7 @@ PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 LONGEST: Final = 60_000
 """Characters of a page in one language."""
 
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _ANCHOR: Final = re.compile(r"\s*\{#([^}]*)\}\s*$")
 _GOOD_ANCHOR: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _HEADING: Final = re.compile(r" {0,3}(#{1,6})(?:\s|$)")
@@ -63,6 +65,18 @@ class Heading:
     line: int
     level: int
     anchor: str
+
+
+def clean(text: str) -> str:
+    """Return a page as it is kept: no invisible signs, no blanks at the ends of lines."""
+    lines = re.sub("\r\n|[\r\u2028\u2029]", "\n", unicodedata.normalize("NFC", text))
+    shown = "".join(
+        sign
+        for sign in lines.replace("\t", "    ")
+        if sign == "\n" or unicodedata.category(sign) not in _INVISIBLE
+    )
+    kept = "\n".join(line.rstrip(" ") for line in shown.split("\n")).strip("\n")
+    return re.sub(r"\n{3,}", "\n\n", kept) + "\n" if kept else ""
 
 
 @lru_cache(maxsize=256)
