@@ -168,6 +168,11 @@ def dates_row(session: Session, registry_id: str, *, actor: str, now: datetime) 
     return _locked(session, DATES + registry_id, actor=actor, now=now)
 
 
+def dates_of(session: Session, registry_id: str) -> Switch | None:
+    """Return the row of a registry's dates, if operators have ever asked to change them."""
+    return session.scalar(select(Switch).where(Switch.name == DATES + registry_id))
+
+
 def read_dates(value: Mapping[str, Any]) -> RegistryDates:
     """Read dates as they are kept.
 
