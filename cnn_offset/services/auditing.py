@@ -137,9 +137,7 @@ def codes_of(session: Session, events: Sequence[Event]) -> dict[int, str]:
     ids = {each.order_id for each in events if each.order_id}
     if not ids:
         return {}
-    return dict(
-        session.execute(select(Order.id, Order.code).where(Order.id.in_(ids))).tuples().all()
-    )
+    return dict(session.execute(select(Order.id, Order.code).where(Order.id.in_(ids))).all())
 
 
 def period_events(
