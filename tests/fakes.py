@@ -43,6 +43,8 @@ class FakePay(ProcessorPlugin):
     def __init__(self, clock: Callable[[], datetime]) -> None:
         super().__init__(PluginSettings())
         self.clock = clock
+        self.fees = False
+        """Whether it can set aside what the platform charges."""
         self.requests: dict[str, PaymentRequest] = {}
         self.facts: dict[str, list[Fact]] = {}
         self.closed: set[str] = set()
@@ -62,6 +64,9 @@ class FakePay(ProcessorPlugin):
     def payee_account(self, payee: Payee) -> str:
         return payee["merchant_id"]
 
+    def takes_fee(self, fee: Money, payee: Payee) -> bool:
+        return self.fees
+
     def start(self, request: PaymentRequest) -> Redirect:
         self._fail()
         ref = f"R-{request.key}"
@@ -77,6 +82,7 @@ class FakePay(ProcessorPlugin):
             amount or request.amount,
             self.payee_account(request.payee),
             self.clock(),
+            platform=request.fee,
         )
         self.facts.setdefault(ref, []).append(replace(fact, **changes))  # type: ignore[arg-type]
 
@@ -117,7 +123,13 @@ class FakePay(ProcessorPlugin):
             self.refunds[key] = amount
             self.fees_back[key] = fee
             fact = Fact(
-                FactKind.REFUND, f"back-{key}", self.refund_status, amount, None, self.clock()
+                FactKind.REFUND,
+                f"back-{key}",
+                self.refund_status,
+                amount,
+                None,
+                self.clock(),
+                platform=fee,
             )
             self.facts.setdefault(processor_ref, []).append(fact)
         if self.failures_after:
