@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, delete, exists, select, tuple_
@@ -75,6 +76,8 @@ class RecordEntry:
     """The one that holds in its place, once that is issued."""
     correction: str = ""
     """Why it replaces the one before it."""
+    issued_at: datetime | None = None
+    """Its page says things in the words of that moment, as its PDF does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +287,7 @@ def entry_of(row: Attestation) -> RecordEntry:
         replaces=row.supersedes,
         replaced_by=after if after and after.status is AttestationStatus.ISSUED else None,
         correction=row.correction,
+        issued_at=row.issued_at,
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from cnn_offset.domain.casework import CaseKind, CaseSide, Voice
-from cnn_offset.domain.staff import StaffRole
+from cnn_offset.domain.staff import OperatorRole, StaffRole
 from cnn_offset.domain.status import BankEntryStatus, ListingStatus
 from cnn_offset.extensions import db, platform
 from cnn_offset.models import (
@@ -21,6 +21,7 @@ from cnn_offset.models import (
     AccountKind,
     ApplicantRole,
     Application,
+    Attestation,
     BankEntry,
     BankStatement,
     Block,
@@ -28,20 +29,27 @@ from cnn_offset.models import (
     CaseFile,
     CaseMessage,
     Checkout,
+    Correction,
     Finding,
     Invitation,
     Listing,
     Offer,
     Order,
+    PageVersion,
+    Payment,
     PayoutMethod,
     Picture,
     Proof,
+    Proposal,
+    ProposalKind,
     Provider,
     RegistryAccount,
     UnmappedBlock,
     User,
     WebAuthn,
 )
+from cnn_offset.services.rephrasing import Sentence
+from cnn_offset.wording import SHIPPED_TERMS, shipped
 from tests.conftest import Clock
 from tests.factories import make_activity
 from tests.web.people import add_person, log_in
@@ -98,6 +106,7 @@ def make_world(app: Flask, clock: Clock) -> World:
     leaving = add_person(
         app, "leaving@example.org", "provider", sale.provider, staff_role=StaffRole.SALES
     )
+    colleague = add_person(app, "colleague@example.org", "operator")
     made = World(app)
     with app.app_context():
         order = db.session.get_one(Order, sale.order_id)
@@ -115,6 +124,14 @@ def make_world(app: Flask, clock: Clock) -> World:
             role=StaffRole.SALES,
             token_hash=hashlib.sha256(b"secret").hexdigest(),
             invited_by="owner@example.org",
+            created_at=clock(),
+            expires_at=clock() + timedelta(days=7),
+        )
+        to_desk = Invitation(
+            email="asked-to-desk@example.org",
+            operator_role=OperatorRole.SUPPORT,
+            token_hash=hashlib.sha256(b"to the desk").hexdigest(),
+            invited_by="op@example.org",
             created_at=clock(),
             expires_at=clock() + timedelta(days=7),
         )
@@ -147,7 +164,18 @@ def make_world(app: Flask, clock: Clock) -> World:
             )
         ).one()
         offer.quantity -= 1
-        db.session.add_all([invitation, private, passkey])
+        db.session.add(
+            PageVersion(
+                page="contact",
+                number=1,
+                texts=dict(shipped("contact")),
+                created_by="op@example.org",
+                created_at=clock(),
+                changed_by="op@example.org",
+                changed_at=clock(),
+            )
+        )
+        db.session.add_all([invitation, to_desk, private, passkey])
         db.session.flush()
         made.values = {
             "code": order.code,
@@ -175,8 +203,15 @@ def make_world(app: Flask, clock: Clock) -> World:
             "passkey_id": passkey.id,
             "provider_id": order.provider_id,
             "payout_id": payout_id,
+            "page": "contact",
+            "version_number": 1,
+            "version": SHIPPED_TERMS[-1],
+            "mail_kind": "order_placed",
+            "place": "attestation",
+            "key": Sentence("This attests that").key,
         }
         case, file = _case(order, clock)
+        made.values |= _correction(order, clock)
         made.by_endpoint = {
             "checkout": {"token": db.session.get_one(Checkout, order.checkout_id).token},
             "hooks": {"method_id": "paypal"},
@@ -198,6 +233,11 @@ def make_world(app: Flask, clock: Clock) -> World:
                     "write_other_side",
                 )
             },
+            "admin.people_withdraw": {"invitation_id": to_desk.id},
+            **{
+                f"admin.person{part}": {"user_id": colleague}
+                for part in ("", "_role", "_remove", "_sessions", "_factor")
+            },
             "admin.provider": {"slug": sale.provider},
             "admin.open_account": {"slug": sale.provider},
             "admin.map_activity": {"slug": sale.provider},
@@ -215,6 +255,16 @@ def make_world(app: Flask, clock: Clock) -> World:
             },
         }
         made.forms = {
+            "admin.people_invite": {
+                "email": "another@example.org",
+                "role": "support",
+                "locale": "fr",
+            },
+            "admin.person_role": {"role": "auditor"},
+            "admin.audit_export": {"from": str(clock().date()), "to": str(clock().date())},
+            "admin.privacy": {"email": order.email},
+            "admin.privacy_export": {"email": order.email, "why": "a letter"},
+            "admin.privacy_erase": {"email": "purchaser@example.org", "reason": "a letter"},
             "admin.map_activity": {
                 "account_id": str(mapped.account_id),
                 "ref": spare.ref,
@@ -234,6 +284,53 @@ def make_world(app: Flask, clock: Clock) -> World:
             email = db.session.scalars(select(User.email).where(User.id == user_id)).one()
         made.browsers[name] = log_in(app, email)
     return made
+
+
+def _correction(order: Order, clock: Clock) -> dict[str, int]:
+    """What was asked for and proposed, and a payment: one of each."""
+    attestation = Attestation(
+        order_id=order.id,
+        sequence=1,
+        year=2026,
+        check_code="world",
+        locale="en",
+        data={"beneficiary": order.beneficiary, "reason": order.reason},
+        fulfilled_at=clock(),
+    )
+    db.session.add(attestation)
+    db.session.flush()
+    asked = Correction(
+        order_id=order.id,
+        attestation_id=attestation.id,
+        beneficiary="Example Airways",
+        reason=order.reason,
+        asked_by="purchaser",
+        asked_at=clock(),
+    )
+    db.session.add(asked)
+    db.session.flush()
+    proposal = Proposal(
+        kind=ProposalKind.CORRECTION,
+        subject="correction",
+        subject_id=asked.id,
+        order_id=order.id,
+        payload={
+            "beneficiary": "Example Airways",
+            "reason": order.reason,
+            "was": [order.beneficiary, order.reason],
+        },
+        reason="misspelt",
+        asked_by="another@example.org",
+        asked_at=clock(),
+    )
+    db.session.add(proposal)
+    db.session.flush()
+    payment = select(Payment.id).where(Payment.order_id == order.id)
+    return {
+        "correction_id": asked.id,
+        "proposal_id": proposal.id,
+        "payment_id": db.session.scalars(payment).one(),
+    }
 
 
 def _application(user_id: int, clock: Clock) -> Application:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,13 +15,14 @@ from werkzeug.test import TestResponse
 
 from cnn_offset import mail, sayings, sentences, wording
 from cnn_offset.domain.staff import OperatorRole
-from cnn_offset.domain.status import PageStatus
+from cnn_offset.domain.status import AttestationStatus, PageStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.mail import examples
-from cnn_offset.models import Event, Message, PageVersion, Saying
+from cnn_offset.models import Attestation, Event, Message, Order, PageVersion, Saying
 from cnn_offset.services.rephrasing import Sentence
 from tests.conftest import Clock
 from tests.web.people import add_person, log_in, post
+from tests.web.selling import sell
 
 WHY = "Asked for by the board"
 LANGUAGES = ("en", "fr", "es")
@@ -422,6 +424,31 @@ def test_an_attestation_is_worded_as_when_it_was_issued(
         assert said not in sayings.in_force("attestation", before)
         assert sayings.in_force("attestation", first)[said][0] == "Be it known:"
         assert sayings.in_force("attestation")[said][0] == "Know:"
+
+
+def test_the_page_of_an_attestation_keeps_its_words(
+    app: Flask, clock: Clock, editor: FlaskClient, client: FlaskClient
+) -> None:
+    sale = sell(app, clock, method="bank_transfer")
+    with app.app_context(), unit_of_work() as session:
+        order = session.get_one(Order, sale.order_id)
+        data = replace(examples.attestation("en"), number="VC000001/2026", fulfilled_at=clock())
+        lines = tuple(replace(each, completed_at=clock()) for each in data.lines)
+        session.add(
+            Attestation(
+                order=order, sequence=1, year=2026, check_code="x" * 26,
+                status=AttestationStatus.ISSUED, locale="en", fulfilled_at=clock(),
+                data=replace(data, lines=lines).as_json(), issued_at=clock(),
+                path="attestations/x.pdf", sha256="0" * 64,
+            )
+        )  # fmt: skip
+    clock.tick(minutes=5)
+    period = Sentence("Monitoring period")
+    own_words(app, editor, period, "attestation", text_en="Period watched")
+    assert "Monitoring period" in client.get("/en/record/1-2026").text
+    with app.app_context(), unit_of_work() as session:
+        session.scalars(select(Attestation)).one().issued_at = clock()
+    assert "Period watched" in client.get("/en/record/1-2026").text
 
 
 def test_the_front_page_in_other_words(

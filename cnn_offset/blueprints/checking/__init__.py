@@ -21,6 +21,7 @@ from cnn_offset.domain.reference import parse_attestation_number
 from cnn_offset.extensions import db, limiter
 from cnn_offset.guards import guarded, public
 from cnn_offset.models import Attestation
+from cnn_offset.sayings import ATTESTATION, speaking
 from cnn_offset.services import NotFoundError, recording
 from cnn_offset.services.recording import RecordEntry
 
@@ -140,5 +141,9 @@ def _page(
     typed: str = "",
     status: int = 200,
 ) -> ResponseReturnValue:
-    page = render_template("checking/index.html", verdict=verdict, errors=errors or {}, typed=typed)
+    issued_at = verdict.entry.issued_at if verdict and verdict.entry else None
+    with speaking(ATTESTATION, at=issued_at):
+        page = render_template(
+            "checking/index.html", verdict=verdict, errors=errors or {}, typed=typed
+        )
     return page, 422 if errors else status

@@ -10,6 +10,7 @@ from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db, platform
 from cnn_offset.guards import guarded, public
 from cnn_offset.i18n import UNIT_LABELS, country_name, language
+from cnn_offset.sayings import ATTESTATION, speaking
 from cnn_offset.services import recording
 from cnn_offset.services.recording import RecordQuery
 
@@ -62,9 +63,9 @@ def entry(sequence: int, year: int) -> ResponseReturnValue:
     """Show one cancellation: the accessible twin of its attestation."""
     session = db.session()
     found = recording.entry(session, sequence, year)
-    return render_template(
-        "record/entry.html", entry=found, projects=recording.project_slugs(session, found.data)
-    )
+    projects = recording.project_slugs(session, found.data)
+    with speaking(ATTESTATION, at=found.issued_at):
+        return render_template("record/entry.html", entry=found, projects=projects)
 
 
 def _argument(name: str) -> str:
