@@ -328,6 +328,8 @@ def _tell(
     to: str | None = None,
 ) -> None:
     params: dict[str, Any] = {"case_id": case.id}
+    if case.answer_by is not None:
+        params["answer_by"] = case.answer_by.isoformat()
     if said is not None:
         params["said_id"] = said.id
     queue_message(

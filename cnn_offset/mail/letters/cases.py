@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from flask_babel import gettext
@@ -105,10 +106,8 @@ def _opened(session: Session, message: Message) -> Letter:
             gettext(
                 "Thank you for writing. A person answers by mail within two working days, "
                 "at the latest on %(moment)s.",
-                moment=moment_text(case.answer_by or case.opened_at, language()),
+                moment=moment_text(datetime.fromisoformat(message.params["answer_by"]), language()),
             )
-            if case.answer_by
-            else gettext("Thank you for writing. A person answers by mail."),
         ],
         facts=_about(case),
     )
