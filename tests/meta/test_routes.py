@@ -62,7 +62,8 @@ MINE = {"account.remove_passkey", "applying.proof", "applying.show", "applying.a
 """Pages of somebody signed in that are about one purchaser's thing."""
 NOT_KEPT = {"provider.listing_upload", "provider.read_columns", "provider.statement_columns"}
 """What stands under an unguessable name for a moment; here nothing does, for nobody."""
-PERILOUS = ("", "provider.staff", "applying.withdraw", "admin.approve_application", "account.")
+PERILOUS = ("", "provider.staff", "applying.withdraw", "admin.approve_application",
+            "admin.person_remove", "account.")  # fmt: skip
 """Posted after all others: people change or lose their place by it."""
 FINE = {200, 302, 303, 422}
 WITHOUT_TOKEN = {"hooks.receive", "hooks.receive_mail"}
