@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from cnn_offset import mail
@@ -308,6 +309,29 @@ def test_a_chain_neither_branches_nor_begins_twice(any_app: Flask) -> None:
             with pytest.raises(IntegrityError), unit_of_work() as session:
                 session.add(again)
                 session.flush()
+
+
+def test_a_migration_back_and_forth_keeps_attestations(any_app: Flask) -> None:
+    with any_app.app_context():
+        kept = text("SELECT sequence, sha256, correction FROM attestation")
+        order_id = issued(Plain()).order_id
+        before = db.session.execute(kept).all()
+        db.session.remove()
+        downgrade(revision="0005")
+        upgrade()
+        assert db.session.execute(kept).all() == before
+        assert current_attestation(db.session(), order_id) is not None
+
+
+def test_no_migration_loses_a_corrected_attestation(app: Flask) -> None:
+    with app.app_context():
+        plain = Plain()
+        correct(plain, issued(plain).order_id)
+        db.session.remove()
+        with pytest.raises(SystemExit):
+            downgrade(revision="0005")
+        upgrade()
+        assert len(db.session.scalars(select(Attestation)).all()) == 2
 
 
 def test_what_says_other_serial_numbers_is_found(app: Flask) -> None:

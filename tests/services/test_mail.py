@@ -41,6 +41,7 @@ TO_PURCHASER = [
     "order_withdrawn",
     "order_in_review",
     "payment_reminder",
+    "order_refunded",
 ]
 TO_PROVIDER = ["bank_order_placed", "order_paid", "order_undealt"]
 

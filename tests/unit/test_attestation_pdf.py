@@ -120,6 +120,13 @@ def test_every_fact_is_printed() -> None:
         assert each in text
 
 
+@pytest.mark.parametrize("locale", ["en", "fr", "es"])
+def test_a_corrected_one_says_what_it_replaces(locale: str) -> None:
+    pdf = render(data(locale=locale, replaces="VC000045/2026"))
+    assert text_of(pdf).count("VC000045/2026") == 1
+    assert pages_of(pdf) == 1
+
+
 @pytest.mark.parametrize(
     ("locale", "words"),
     [
