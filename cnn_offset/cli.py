@@ -79,6 +79,7 @@ def run(port: int, workers: int) -> None:
                 json={
                     "paypal": f"{here}/hooks/paypal",
                     "stripe": f"{here}/hooks/stripe_connect",
+                    "mail": f"{here}/hooks/mail",
                 },
                 timeout=10,
             ).raise_for_status()

@@ -20,6 +20,7 @@ DEMO_CONFIG = """
 MODE = "development"
 PUBLIC_URL = "http://127.0.0.1:{port}"
 MAIL_URL = "http://127.0.0.1:{sandbox}/mailbox"
+INCOMING_MAIL_TOKEN = "sandbox-incoming-mail"
 SANDBOX_URL = "http://127.0.0.1:{sandbox}"
 
 [PAYMENTS.paypal]

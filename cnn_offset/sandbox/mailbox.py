@@ -6,9 +6,10 @@ import base64
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 
-from flask import Blueprint, Response, abort, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from .answering import answer_to, hand_over
 from .faults import current_faults
 from .state import Document, current_state
 
@@ -66,6 +67,21 @@ def show(key: str) -> str:
         text=_content(text),
         has_html=html is not None,
     )
+
+
+@bp.post("/mailbox/<key>/reply")
+def reply(key: str) -> ResponseReturnValue:
+    """Answer a mail, or send it back as undeliverable; the shop hears of it at once."""
+    mail = _parsed(_raw(key))
+    url = (current_state().get("control", "webhooks") or {}).get("mail")
+    if url is None:
+        return jsonify(error="Nobody has said where mails to the shop go."), 409
+    text = request.form.get("text", "").strip() or "Thank you."
+    try:
+        hand_over(url, answer_to(mail, text, bounces="bounce" in request.form))
+    except OSError as error:
+        return jsonify(error=f"The shop does not take it: {error}"), 502
+    return redirect(url_for(".show", key=key, answered="yes"), 303)
 
 
 @bp.get("/mailbox/<key>/html")
