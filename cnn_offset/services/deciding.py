@@ -112,7 +112,7 @@ def release(
         ServiceError: it cannot go on, or somebody decided before.
 
     """
-    order = _locked(session, order_id, state, reason)
+    order = locked(session, order_id, state, reason)
     _release(session, order, reason=reason, actor=actor, now=now)
 
 
@@ -176,7 +176,7 @@ def refund(
         ServiceError: units may be gone, no money came, or somebody decided before.
 
     """
-    order = _locked(session, order_id, state, reason)
+    order = locked(session, order_id, state, reason)
     rows = cancellations_of(session, order)
     refused = why_not_refund(order, payments_of(session, order), rows)
     if refused:
@@ -189,12 +189,20 @@ def refund(
 
 
 def why_not_withdraw(
-    order: Order, payments: Sequence[Payment], rows: Sequence[Cancellation]
+    order: Order,
+    payments: Sequence[Payment],
+    rows: Sequence[Cancellation],
+    *,
+    doors_open: bool = False,
 ) -> str:
-    """Say why an order in review cannot be withdrawn; empty if it can."""
+    """Say why an order in review cannot be withdrawn; empty if it can.
+
+    With ``doors_open`` payments that nobody has begun to pay are still to be shut.
+    """
     if order.status is not O.IN_REVIEW:
         return DECIDED
-    if any(each.status in (*MONEY, *LIVE) for each in payments):
+    hopes = MONEY if doors_open else (*MONEY, *LIVE)
+    if any(each.status in hopes for each in payments):
         return N_("Money is there or may still come: it would have to go back.")
     if any(row.status is C.CONFIRMED for row in rows):
         return N_("Units of this order are cancelled: it cannot be withdrawn.")
@@ -212,7 +220,7 @@ def withdraw(
         ServiceError: money is there, units may be gone, or somebody decided before.
 
     """
-    order = _locked(session, order_id, state, reason)
+    order = locked(session, order_id, state, reason)
     rows = cancellations_of(session, order)
     refused = why_not_withdraw(order, payments_of(session, order), rows)
     if refused:
@@ -275,7 +283,7 @@ def retry(
         )
     with begin() as session:
         row = session.get_one(Cancellation, cancellation_id)
-        order = _locked(session, row.order_id, state, reason)
+        order = locked(session, row.order_id, state, reason)
         session.refresh(row)
         if order.status is not O.IN_REVIEW or row.status is not C.REJECTED:
             raise ServiceError(DECIDED)
@@ -310,7 +318,7 @@ def confirm(
         raise ServiceError(N_("The registry does not report these units as cancelled."))
     with begin() as session:
         row = session.get_one(Cancellation, cancellation_id)
-        _locked(session, row.order_id, state, reason)
+        locked(session, row.order_id, state, reason)
         session.refresh(row)
         if not _stands(row, C.MISMATCHED):
             raise ServiceError(DECIDED)
@@ -348,7 +356,7 @@ def reject(
         raise ServiceError(N_("The registry is still working on it. Please wait."))
     with begin() as session:
         row = session.get_one(Cancellation, cancellation_id)
-        _locked(session, row.order_id, state, reason)
+        locked(session, row.order_id, state, reason)
         session.refresh(row)
         if row.status is not C.MISMATCHED:
             raise ServiceError(DECIDED)
@@ -404,7 +412,7 @@ def remind_provider(
     tell_provider(session, "order_undealt", order, now=now, dedup=dedup)
 
 
-def _locked(session: Session, order_id: int, state: str, reason: str) -> Order:
+def locked(session: Session, order_id: int, state: str, reason: str) -> Order:
     """Return the locked order, if nothing has happened to it since ``state`` was read."""
     order = lock_order(session, order_id)
     _has_reason(reason)

@@ -4,6 +4,7 @@ from cnn_offset.blueprints.admin import (
     activities,
     activity_tables,
     applications,
+    attention,
     audit,
     cases,
     corrections,
@@ -19,6 +20,7 @@ from cnn_offset.blueprints.admin import (
     reports,
     reviews,
     sentences,
+    surveys,
     system,
 )
 from cnn_offset.blueprints.admin.desk import bp
@@ -27,6 +29,7 @@ __all__ = [
     "activities",
     "activity_tables",
     "applications",
+    "attention",
     "audit",
     "bp",
     "cases",
@@ -43,5 +46,6 @@ __all__ = [
     "reports",
     "reviews",
     "sentences",
+    "surveys",
     "system",
 ]
