@@ -42,7 +42,6 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "saying": N_("Sentence in operators’ words"),
     "support_case": N_("Support case"),
     "survey": N_("Survey"),
-    "survey": N_("Survey"),
     "switch": N_("What operators set"),
     "user": N_("Account of a person"),
     "webhook_delivery": N_("News from a processor"),
