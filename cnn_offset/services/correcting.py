@@ -59,7 +59,7 @@ def texts_of(order: Order) -> Texts:
 
 def correctable(session: Session, order: Order) -> Attestation | None:
     """Return the attestation that can be corrected: issued, with none being made after it."""
-    if order.status is not OrderStatus.FULFILLED:
+    if order.status is not OrderStatus.FULFILLED or order.erased_at is not None:
         return None
     found = current_attestation(session, order.id)
     return found if found and found.superseded_by is None else None

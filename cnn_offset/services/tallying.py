@@ -310,6 +310,8 @@ def _attested(session: Session, since: datetime, until: datetime, add: Any) -> N
             Attestation.fulfilled_at >= since,
             Attestation.fulfilled_at < until,
             Attestation.issued_at.is_not(None),
+            # A corrected one comes long after, and is no further one.
+            Attestation.supersedes_id.is_(None),
             Order.paid_at.is_not(None),
         )
         .execution_options(yield_per=2000)

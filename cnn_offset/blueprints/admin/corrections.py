@@ -180,13 +180,14 @@ def _asking(order: Order, typed: Typed) -> ResponseReturnValue:
 @describes(ProposalKind.CORRECTION)
 def _correction(session: Session, proposal: Proposal) -> Described:
     found = correcting.find(session, proposal.subject_id)
-    was, payload = proposal.payload["was"], proposal.payload
+    payload = proposal.payload
+    # Empty once the purchaser's data are erased.
+    was = payload.get("was", ("", ""))
+    wanted = (payload.get("beneficiary", ""), payload.get("reason", ""))
     names = (gettext("In the name of"), gettext("Reason"))
     changes = [
         Change(name, old, new)
-        for name, old, new in zip(
-            names, was, (payload["beneficiary"], payload["reason"]), strict=True
-        )
+        for name, old, new in zip(names, was, wanted, strict=True)
         if old != new
     ]
     return Described(
