@@ -27,6 +27,7 @@ from cnn_offset.models import (
     Offer,
     OfferTerms,
     PayoutMethod,
+    Provider,
     RegistryAccount,
 )
 
@@ -92,6 +93,7 @@ def checklist(session: Session, provider_id: int, *, second_factor: bool) -> lis
                 "nothing that moves money or units can be done."
             ),
         ),
+        *_fees(session, provider_id),
     ]
 
 
@@ -161,6 +163,15 @@ def _holdings(known: dict[str, bool]) -> Point:
         "forwarded to it they appear here within the hour."
     )
     return Point(title, endpoint, Who.REGISTRY, todo)
+
+
+def _fees(session: Session, provider_id: int) -> list[Point]:
+    """Return a point only where there is something to accept: most sites charge nothing."""
+    waits = session.scalar(select(Provider.fees_unaccepted).where(Provider.id == provider_id))
+    if not waits:
+        return []
+    todo = N_("An owner has to accept the fees. Until then your offers take no new orders.")
+    return [Point(N_("Fees of this site"), "provider.fees", Who.YOU, todo)]
 
 
 def _payout(session: Session, provider_id: int) -> Point:

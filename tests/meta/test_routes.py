@@ -49,11 +49,12 @@ GUARDS = {
     "record": public,
     "root": public,
     "security": public,
+    "survey": public,
     "warned": public,
 }
 """Who may enter what. A blueprint that is not here fails the test, public ones too."""
 OWNED = {
-    "account_id", "block_id", "code", "entry_id", "invitation_id", "listing_id", "mapping_id",
+    "account_id", "block_id", "code", "entry_id", "fee_statement_id", "invitation_id", "listing_id", "mapping_id",
     "number", "offer_id", "picture_id", "slug", "statement_id", "user_id",
 }  # fmt: skip
 """Names in addresses of the workspace that mean one provider's thing."""

@@ -14,7 +14,8 @@ from werkzeug.routing import Rule
 
 from cnn_offset.domain.casework import CaseKind, CaseSide, Voice
 from cnn_offset.domain.staff import OperatorRole, StaffRole
-from cnn_offset.domain.status import BankEntryStatus, ListingStatus
+from cnn_offset.domain.status import BankEntryStatus, ListingStatus, MessageStatus, SurveyStatus
+from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db, platform
 from cnn_offset.models import (
     AccountActivity,
@@ -30,9 +31,14 @@ from cnn_offset.models import (
     CaseMessage,
     Checkout,
     Correction,
+    FeeSchedule,
+    FeeStatement,
+    FeeStatementLine,
+    FeeTier,
     Finding,
     Invitation,
     Listing,
+    Message,
     Offer,
     Order,
     PageVersion,
@@ -44,6 +50,7 @@ from cnn_offset.models import (
     ProposalKind,
     Provider,
     RegistryAccount,
+    Survey,
     UnmappedBlock,
     User,
     WebAuthn,
@@ -146,6 +153,22 @@ def make_world(app: Flask, clock: Clock) -> World:
             created_at=clock(),
             changed_at=clock(),
         )
+        schedule = FeeSchedule(
+            holds_from=clock().date() + timedelta(days=40),
+            reason="decided",
+            published_by="op@example.org",
+            published_at=clock(),
+            tiers=[FeeTier(unit_type=UnitType.CER, after_units=0, basis_points=200)],
+        )
+        fee_statement = FeeStatement(
+            sequence=1,
+            provider_id=order.provider_id,
+            currency=order.currency,
+            month="2026-10",
+            total_minor=50,
+            data={"name": "A", "lines": [], "country": "KE", "tax_id": "", "pay_to": []},
+            issued_at=clock(),
+        )
         passkey = WebAuthn(
             user_id=people[PURCHASER],
             name="key",
@@ -175,9 +198,16 @@ def make_world(app: Flask, clock: Clock) -> World:
                 changed_at=clock(),
             )
         )
-        db.session.add_all([invitation, to_desk, private, passkey])
+        db.session.add_all([invitation, to_desk, private, passkey, schedule, fee_statement])
         db.session.flush()
+        db.session.add(
+            FeeStatementLine(statement_id=fee_statement.id, order_id=order.id, amount_minor=50)
+        )
+        draft, asked = (_survey(slug, status, clock) for slug, status in SURVEYS)
         made.values = {
+            "registry_id": "cdm",
+            "survey_id": draft.id,
+            "question": 1,
             "code": order.code,
             "slug": offer.block.activity.slug,
             "path": "nothing.svg",
@@ -203,6 +233,8 @@ def make_world(app: Flask, clock: Clock) -> World:
             "passkey_id": passkey.id,
             "provider_id": order.provider_id,
             "payout_id": payout_id,
+            "schedule_id": schedule.id,
+            "fee_statement_id": fee_statement.id,
             "page": "contact",
             "version_number": 1,
             "version": SHIPPED_TERMS[-1],
@@ -215,10 +247,14 @@ def make_world(app: Flask, clock: Clock) -> World:
         made.by_endpoint = {
             "checkout": {"token": db.session.get_one(Checkout, order.checkout_id).token},
             "hooks": {"method_id": "paypal"},
+            "survey": {"slug": asked.slug},
             "catalogue.private_offer": {"token": private.private_token},
             "applying.proof": {"number": application.proofs[0].id},
             "admin.proof": {"number": application.proofs[0].id},
             "admin.case_file": {"number": file.id},
+            "admin.attention_entry": {"kind": "unpaid", "subject_id": order.id},
+            "admin.attention_deal": {"kind": "unpaid", "subject_id": order.id},
+            "admin.mail_again": {"message_id": _sent_mail(order)},
             **{
                 f"admin.{name}": {"code": case.code}
                 for name in (
@@ -254,7 +290,34 @@ def make_world(app: Flask, clock: Clock) -> World:
                 )
             },
         }
+        switch = {"to": "off", "reason": "an outage"}
+        moments = {"starts_at": "2026-11-03T00:00", "ends_at": "2026-12-03T00:00"}
         made.forms = {
+            "admin.attention_deal": {"reason": "asked the bank"},
+            "admin.decide": {"act": "remind", "reason": "the purchaser asks"},
+            "admin.switch_method": switch,
+            "admin.switch_registry": switch,
+            "admin.switch_orders": switch,
+            "admin.set_notice": {
+                **{f"text_{lang}": "We repair." for lang in ("en", "fr", "es")},
+                **moments,
+                "reason": "repair",
+            },
+            "admin.end_notice": {"reason": "done"},
+            "admin.ask_registry_dates": {"closed": "2028-01-01T00:00", "reason": "it says so"},
+            **{
+                f"admin.{name}": {
+                    "slug": name.replace("_", "-"),
+                    **{f"title_{lang}": "Need" for lang in ("en", "fr", "es")},
+                    **{f"intro_{lang}": "Please answer." for lang in ("en", "fr", "es")},
+                    **moments,
+                }
+                for name in ("survey_begin", "survey_change_texts")
+            },
+            "admin.survey_put_question": {
+                "kind": "text",
+                **{f"text_{lang}": "Why?" for lang in ("en", "fr", "es")},
+            },
             "admin.people_invite": {
                 "email": "another@example.org",
                 "role": "support",
@@ -284,6 +347,12 @@ def make_world(app: Flask, clock: Clock) -> World:
             email = db.session.scalars(select(User.email).where(User.id == user_id)).one()
         made.browsers[name] = log_in(app, email)
     return made
+
+
+def _sent_mail(order: Order) -> int:
+    mail = db.session.scalars(select(Message).where(Message.order_id == order.id).limit(1)).one()
+    mail.status = MessageStatus.SENT
+    return mail.id
 
 
 def _correction(order: Order, clock: Clock) -> dict[str, int]:
@@ -331,6 +400,29 @@ def _correction(order: Order, clock: Clock) -> dict[str, int]:
         "proposal_id": proposal.id,
         "payment_id": db.session.scalars(payment).one(),
     }
+
+
+SURVEYS = (("draft", SurveyStatus.DRAFT), ("asked", SurveyStatus.OPEN))
+
+
+def _survey(slug: str, status: SurveyStatus, clock: Clock) -> Survey:
+    made = Survey(
+        slug=slug,
+        status=status,
+        title={"en": "Need", "fr": "Besoin", "es": "Necesidad"},
+        intro={"en": "Why?", "fr": "Pourquoi ?", "es": "¿Por qué?"},
+        questions=[
+            {"kind": "text", "text": {"en": "Why?"}, "choices": [], "required": False},
+            {"kind": "number", "text": {"en": "How many?"}, "choices": [], "required": False},
+        ],
+        starts_at=clock(),
+        ends_at=clock() + timedelta(days=9),
+        made_by="op@example.org",
+        changed_at=clock(),
+    )
+    db.session.add(made)
+    db.session.flush()
+    return made
 
 
 def _application(user_id: int, clock: Clock) -> Application:

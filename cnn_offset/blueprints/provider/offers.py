@@ -28,7 +28,7 @@ from cnn_offset.i18n import (
     sort_key,
 )
 from cnn_offset.models import Block, Offer
-from cnn_offset.services import ServiceError, offering, paying_out, stocktaking
+from cnn_offset.services import ServiceError, charging, offering, paying_out, stocktaking
 from cnn_offset.services.offering import Outside, TermError, Terms
 from cnn_offset.services.selling import read_amount
 from cnn_offset.typed import Typed
@@ -37,6 +37,8 @@ from cnn_offset.web import row_id
 PAGE: Final = 50
 TESTED_LATELY: Final = timedelta(minutes=10)
 """Ways to be paid that were tested so lately are not tested again before an offer."""
+SHOWN: Final = 100
+"""Units by which the fee is shown: of one, rounding would hide it."""
 NOT_WHOLE: Final = N_("Please enter a whole number of units, 1 or more.")
 _NEW: Final = f"/provider/holdings/<int(max={2**63 - 1}):block_id>/offer"
 _OFFER: Final = f"/provider/offers/<int(max={2**63 - 1}):offer_id>"
@@ -119,8 +121,24 @@ def offer(offer_id: int) -> ResponseReturnValue:
         last_day=offering.last_day(found),
         history=stocktaking.history(session, offer_id),
         link=_link(found),
+        fee=_fee(found),
         **for_pages(),
     )
+
+
+def _fee(offer: Offer) -> tuple[int, Money, Money] | None:
+    """Return what would be paid, and left, of so many units now; None while there is no fee."""
+    quantity = max(SHOWN, offer.min_quantity)
+    fee = charging.of_offer(
+        db.session(),
+        offer.provider_id,
+        offer.block.unit_type,
+        offer.price,
+        quantity=quantity,
+        now=platform().clock(),
+    )
+    total = offer.price * quantity
+    return None if fee is None else (quantity, total, total - fee)
 
 
 def _link(offer: Offer) -> str:

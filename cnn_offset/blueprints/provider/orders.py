@@ -23,7 +23,15 @@ from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import staff_may
 from cnn_offset.models import Cancellation, Order, PaperKind, Payment
 from cnn_offset.reports import period_title
-from cnn_offset.services import NotFoundError, ServiceError, inbox, ordering, papers, selling
+from cnn_offset.services import (
+    NotFoundError,
+    ServiceError,
+    charging,
+    inbox,
+    ordering,
+    papers,
+    selling,
+)
 from cnn_offset.services.inbox import InboxQuery, Tray
 from cnn_offset.typed import Typed
 from cnn_offset.web import row_id
@@ -123,6 +131,7 @@ def order_page(
     page = render_template(
         "provider/order.html",
         order=order,
+        fee=charging.fee_by_order(session, order.id),
         payment=payment,
         payments=session.scalars(
             select(Payment)
