@@ -9,7 +9,7 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from cnn_offset.extensions import public_url
-from cnn_offset.i18n import language, money_text
+from cnn_offset.i18n import language
 from cnn_offset.mail.letters.letter import Letter, Link, Writer
 from cnn_offset.models import Correction, Message, Order
 from cnn_offset.services.attesting import current_attestation
@@ -36,8 +36,8 @@ def _attestation_corrected(session: Session, message: Message) -> Letter:
         ),
         [
             gettext(
-                "The attestation is corrected as you asked. The new one is attached: a PDF, "
-                "digitally signed. It takes the place of %(old)s, which no longer holds.",
+                "The attestation is corrected. The new one is attached: a PDF, digitally signed. "
+                "It takes the place of %(old)s, which no longer holds.",
                 old=attestation.supersedes.number,
             ),
             gettext(
@@ -81,10 +81,9 @@ def _order_refunded(session: Session, message: Message) -> Letter:
         gettext("Order %(code)s: your money was sent back", code=order.code),
         [
             gettext(
-                "%(provider)s has sent back your payment for the order over %(amount)s, the way "
-                "it came. Until it shows on your account some days can pass.",
+                "%(provider)s has sent your money back the way it came. Until it shows on your "
+                "account some days can pass.",
                 provider=order.provider.name,
-                amount=money_text(order.total_minor, order.currency, language()),
             ),
         ],
         link=_page(order),
