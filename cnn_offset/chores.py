@@ -20,6 +20,7 @@ from cnn_offset.services import (
     fee_statements,
     noticing,
     retaining,
+    surveying,
 )
 from cnn_offset.services.checking import check_all
 
@@ -81,12 +82,18 @@ def _add_up(here: Platform) -> datetime:
     return adding_up.next_night(here.clock())
 
 
+def _forget_senders(here: Platform) -> datetime:
+    with unit_of_work() as session:
+        return surveying.forget_senders(session, now=here.clock())
+
+
 CHORES: Final[Mapping[str, Turn]] = {
     "check": _add_up,
     "desk_digest": _mail_digest,
     "fee_days": _begin_fee_day,
     "fee_statements": _state_fees,
     "figures": _notice_changes,
+    "forget_senders": _forget_senders,
     "mailbox": _fetch_mail,
     "retention": _forget_old,
 }

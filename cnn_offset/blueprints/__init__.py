@@ -24,6 +24,7 @@ LOCALISED = (
     "providers",
     "applying",
     "provider",
+    "survey",
     "warned",
     "admin",
 )

@@ -204,25 +204,23 @@ def test_every_switch_leaves_who_and_why(app: Flask, head: FlaskClient) -> None:
         assert off == {"off": ["paypal", "stripe_connect"]}
 
 
-@pytest.mark.parametrize(
-    ("path", "form", "message"),
-    [
-        ("methods/paypal", {"to": "off", "reason": " "}, "Please write the reason."),
-        ("methods/paypal", {"to": "sideways", "reason": "x"}, "Please choose on or off."),
-        ("methods/paypal", {"to": "off", "reason": "x" * 501}, "at most 500 letters"),
-        ("orders", {"reason": "x"}, "Please choose on or off."),
-        ("registries/cdm", {"to": "off", "reason": "a\u202eb"}, "invisible sign"),
-        ("notice/end", {"reason": ""}, "Please write the reason."),
-    ],
-)
-def test_a_faulty_switch_comes_back(
-    app: Flask, head: FlaskClient, path: str, form: dict[str, str], message: str
-) -> None:
-    answer = post(head, f"/en/operator/system/{path}", **form)
-    assert answer.status_code == 422
-    assert message in text_of(answer)
-    with app.app_context():
-        assert not app.extensions["cnn_offset"].conditions().methods_off
+FAULTY = [
+    ("methods/paypal", {"to": "off", "reason": " "}, "Please write the reason."),
+    ("methods/paypal", {"to": "sideways", "reason": "x"}, "Please choose on or off."),
+    ("methods/paypal", {"to": "off", "reason": "x" * 501}, "at most 500 letters"),
+    ("orders", {"reason": "x"}, "Please choose on or off."),
+    ("registries/cdm", {"to": "off", "reason": "a\u202eb"}, "invisible sign"),
+    ("notice/end", {"reason": ""}, "Please write the reason."),
+]
+
+
+def test_a_faulty_switch_comes_back(app: Flask, head: FlaskClient) -> None:
+    for path, form, message in FAULTY:
+        answer = post(head, f"/en/operator/system/{path}", **form)
+        assert answer.status_code == 422
+        assert message in text_of(answer)
+        with app.app_context():
+            assert not app.extensions["cnn_offset"].conditions().methods_off
 
 
 def test_what_does_not_run_cannot_be_switched(head: FlaskClient) -> None:
@@ -284,26 +282,24 @@ def log_in_again(app: Flask, email: str) -> FlaskClient:
     return log_in(app, email)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"text_fr": ""}, "Please write the notice in all three languages."),
-        ({"text_es": "x" * 401}, "at most 400 letters"),
-        ({"ends_at": "2026-11-02T10:00"}, "The notice must end after it begins."),
-        ({"starts_at": "2026-10-01T10:00", "ends_at": "2026-10-02T10:00"}, "over already"),
-        ({"starts_at": "tomorrow"}, "Please write day and time as in"),
-        ({"ends_at": ""}, "Please enter a day and a time."),
-        ({"reason": ""}, "Please write the reason."),
-    ],
-)
-def test_a_faulty_notice_comes_back_as_typed(
-    head: FlaskClient, change: dict[str, str], message: str
-) -> None:
-    answer = post(head, "/en/operator/system/notice", **{**NOTICE, **change})
-    assert answer.status_code == 422
-    assert message in text_of(answer)
-    kept = {**NOTICE, **change}["text_en"]
-    assert f'value="{kept.replace("<", "&lt;").replace(">", "&gt;")}"' in answer.text
+FAULTY_NOTICES: list[tuple[dict[str, str], str]] = [
+    ({"text_fr": ""}, "Please write the notice in all three languages."),
+    ({"text_es": "x" * 401}, "at most 400 letters"),
+    ({"ends_at": "2026-11-02T10:00"}, "The notice must end after it begins."),
+    ({"starts_at": "2026-10-01T10:00", "ends_at": "2026-10-02T10:00"}, "over already"),
+    ({"starts_at": "tomorrow"}, "Please write day and time as in"),
+    ({"ends_at": ""}, "Please enter a day and a time."),
+    ({"reason": ""}, "Please write the reason."),
+]
+
+
+def test_a_faulty_notice_comes_back_as_typed(head: FlaskClient) -> None:
+    for change, message in FAULTY_NOTICES:
+        answer = post(head, "/en/operator/system/notice", **{**NOTICE, **change})
+        assert answer.status_code == 422
+        assert message in text_of(answer)
+        kept = {**NOTICE, **change}["text_en"]
+        assert f'value="{kept.replace("<", "&lt;").replace(">", "&gt;")}"' in answer.text
 
 
 # A registry that does not answer
