@@ -318,6 +318,15 @@ def make_world(app: Flask, clock: Clock) -> World:
                 "kind": "text",
                 **{f"text_{lang}": "Why?" for lang in ("en", "fr", "es")},
             },
+            "admin.fee_switch": {"on": "yes", "pay_to": "IBAN XY", "reason": "begins"},
+            "admin.fee_announce": {
+                "kind-1": "cer",
+                "first-1": "1",
+                "rate-1": "2",
+                "holds_from": str(clock().date() + timedelta(days=50)),
+                "reason": "decided",
+            },
+            "admin.fee_settle": {"status": "settled", "reason": "the money came"},
             "admin.people_invite": {
                 "email": "another@example.org",
                 "role": "support",
