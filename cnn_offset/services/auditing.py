@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from cnn_offset.models import Event, Order, User
@@ -128,7 +128,7 @@ def _within(session: Session, query: AuditQuery, before: int | None) -> list[Col
     return within
 
 
-def _newest(wanted: Select[Any], limit: int) -> Select[Any]:
+def _newest(wanted: Any, limit: int) -> Any:
     return wanted.order_by(Event.at.desc(), Event.id.desc()).limit(limit)
 
 

@@ -121,7 +121,7 @@ def _suspended(world: World) -> None:
     with unit_of_work() as session:
         slug = world.by_endpoint["admin.resume_provider"]["slug"]
         provider = session.scalars(select(Provider).where(Provider.slug == slug)).one()
-        suspending.suspend(session, provider, reason="r", actor="x", now=provider.created_at)
+        suspending.suspend(session, provider.id, "r", actor="x", now=provider.created_at)
 
 
 def test_every_form_of_the_desk_needs_a_duty(app: Flask) -> None:
@@ -168,17 +168,17 @@ def test_every_role_is_refused_what_it_does_not_carry(app: Flask, clock: Clock) 
                 if (answer.status_code == 403) is carried:
                     wrong.append(f"{role}: {method} {rule.endpoint} -> {answer.status_code}")
     assert walked > 200
-    assert wrong == []
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 def test_whatever_is_done_leaves_an_event_with_its_actor(app: Flask, desk: Desk) -> None:
     """Send each form as its page would, in a world of its own; read what the trail says then."""
-    silent = {}
+    silent = []
     for rule in forms(app):
         if rule.endpoint in NOT_WALKED or rule.endpoint in CHANGES_NOTHING:
             continue
         if not _known(desk.world, rule):
-            silent[rule.endpoint] = (404, ["its address"])
+            silent.append(f"{rule.endpoint}: teach tests/meta/world.py about its address")
             continue
         with desk.anew() as client:
             if rule.endpoint in PREPARE:
@@ -191,8 +191,9 @@ def test_whatever_is_done_leaves_an_event_with_its_actor(app: Flask, desk: Desk)
             with app.app_context():
                 actors = set(db.session.scalars(select(Event.actor).where(Event.id > known)))
             if answer.status_code not in (200, 302, 303) or ACTOR not in actors:
-                silent[rule.endpoint] = (answer.status_code, sorted(actors))
-    assert silent == {}, "teach tests/meta/world.py its form, or PREPARE what it needs"
+                said = f"{rule.endpoint}: {answer.status_code}, by {sorted(actors)}"
+                silent.append(f"{said}: teach tests/meta/world.py its form, or PREPARE it here")
+    assert not silent, "\n" + "\n".join(silent)
 
 
 def test_what_is_not_walked_is_there(app: Flask) -> None:

@@ -16,12 +16,14 @@ from sqlalchemy.orm import Session
 
 from cnn_offset import reports as files
 from cnn_offset.blueprints.admin.audit_words import (
+    reason_text,
     subject_choices,
     subject_text,
     what_choices,
     what_text,
 )
 from cnn_offset.blueprints.admin.desk import bp
+from cnn_offset.blueprints.admin.order_words import actor_text
 from cnn_offset.domain.period import LONGEST_DAYS, Period, PeriodError
 from cnn_offset.domain.staff import DeskDuty
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
@@ -65,6 +67,8 @@ def _page(
         whats=what_choices(values["what"]),
         subject_text=subject_text,
         what_text=what_text,
+        actor_text=actor_text,
+        reason_text=reason_text,
         longest=LONGEST_DAYS,
     )
     return page, 422 if wrong else 200
@@ -177,5 +181,5 @@ def _cells(event: Event, codes: dict[int, str]) -> list[files.Cell]:
         codes.get(event.order_id or 0, ""),
         what_text(event.subject, event.old),
         what_text(event.subject, event.new),
-        event.why,
+        reason_text(event.why),
     ]

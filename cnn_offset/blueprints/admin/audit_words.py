@@ -9,6 +9,7 @@ from typing import Final
 
 from flask_babel import gettext
 
+from cnn_offset.blueprints.admin.order_words import why_text
 from cnn_offset.domain.staff import OperatorRole, StaffRole
 from cnn_offset.domain.text import N_
 from cnn_offset.i18n import STATUS_LABELS, sort_key
@@ -68,14 +69,18 @@ WHATS: Final[Mapping[str, str]] = {
     "factor_added": N_("Second factor added"),
     "factor_removed": N_("Second factor removed"),
     "in progress": N_("In progress"),
+    "handled": N_("Read"),
     "kept open": N_("Kept open"),
+    "lapsed": N_("Lapsed"),
     "look again": N_("Looked at again"),
     "noted": N_("Noted"),
+    "open": N_("Open"),
     "opened": N_("Opened"),
     "order": N_("Order changed"),
     "order chosen": N_("Order chosen"),
     "particulars": N_("Particulars changed"),
     "picture added": N_("Picture added"),
+    "placed": N_("Placed"),
     "pro_forma": N_("Pro-forma invoice issued"),
     "provider reminded": N_("Provider reminded"),
     "receipt": N_("Receipt issued"),
@@ -85,12 +90,32 @@ WHATS: Final[Mapping[str, str]] = {
     "removed": N_("Removed"),
     "retention": N_("Old data forgotten"),
     "sessions ended": N_("Sessions ended"),
+    "stored": N_("Arrived"),
     "suspended": N_("Suspended"),
     "terms": N_("Terms changed"),
     "texts saved": N_("Texts saved"),
+    "unmatched": N_("Belongs to nothing known here"),
     "withdrawn": N_("Withdrawn"),
 }
 """What is no status; one that is not here is shown as kept."""
+_WHYS: Final[Mapping[str, str]] = {
+    "added": N_("added"),
+    "at their wish": N_("at their own wish"),
+    "by an operator": N_("by an operator"),
+    "by mail": N_("by a link in a mail"),
+    "erased": N_("personal data erased"),
+    "invited": N_("invited"),
+    "joined by invitation": N_("joined by invitation"),
+    "never paid": N_("never paid"),
+    "new password": N_("new password"),
+    "own": N_("one’s own"),
+    "removed from staff": N_("removed from a provider’s staff"),
+    "removed from the desk": N_("removed from the desk"),
+    "role": N_("other role"),
+    "second factor reset": N_("second factor removed"),
+    "ten years are over": N_("ten years are over"),
+}
+"""Why something happened, where it was no person who wrote it and no order it was about."""
 _ROLES: Final = ("user", "invitation")
 
 
@@ -118,6 +143,11 @@ def what_text(subject: str, what: str) -> str:
         if label:
             return gettext(label)
     return gettext(WHATS[what]) if what in WHATS else what
+
+
+def reason_text(why: str) -> str:
+    """Return why something happened: our own words in the reader's language, others' as said."""
+    return gettext(_WHYS[why]) if why in _WHYS else why_text(why)
 
 
 def subject_choices() -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from flask_security import current_user
 from sqlalchemy.orm import Session
 
 from cnn_offset.blueprints.admin.desk import bp
+from cnn_offset.blueprints.admin.order_words import mail_text
 from cnn_offset.blueprints.admin.proposed import Described, describes
 from cnn_offset.domain.retention import RULES
 from cnn_offset.domain.staff import DeskDuty
@@ -59,6 +60,7 @@ def _page(typed: Typed, email: str = "") -> ResponseReturnValue:
         errors=typed.errors,
         rules=RULES,
         most=personal.SHOWN,
+        mail_text=mail_text,
     )
     return page, 422 if typed.errors else 200
 
