@@ -31,6 +31,14 @@ class Case(Model):
             sqlite_where=text("answer_by IS NOT NULL"),
             postgresql_where=text("answer_by IS NOT NULL"),
         ),
+        Index(
+            "ix_support_case_kind_answer_by",
+            "kind",
+            "answer_by",
+            "id",
+            sqlite_where=text("answer_by IS NOT NULL"),
+            postgresql_where=text("answer_by IS NOT NULL"),
+        ),
         # Lists, newest first, whatever they are narrowed by.
         Index("ix_support_case_status", "status", "id"),
         Index("ix_support_case_kind", "kind", "id"),

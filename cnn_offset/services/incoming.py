@@ -144,7 +144,8 @@ def _heard(
             continue
         code, voice = matched
         case = session.scalar(select(Case).where(Case.code == code).with_for_update())
-        if case is not None:
+        # One that was erased has nobody left to speak with.
+        if case is not None and case.email:
             _hear(session, case, voice, row, read, now=now)
             return True
     return False

@@ -147,6 +147,15 @@ def test_a_right_address_of_no_case_is_for_nobody(post: Flask) -> None:
     assert db.session.query(IncomingMail).one().status is DeliveryStatus.UNMATCHED
 
 
+def test_an_erased_case_hears_nobody(post: Flask) -> None:
+    case = make_case()
+    raw = reply(case).as_bytes()
+    with unit_of_work() as session:
+        cases.find_case(session, case.code).email = ""
+    assert take(raw)
+    assert db.session.query(IncomingMail).one().status is DeliveryStatus.UNMATCHED
+
+
 def test_machines_are_kept_and_never_answered(post: Flask, clock: Clock) -> None:
     case = make_case()
     answer(case.code, clock)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from pypdf import PdfReader
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from cnn_offset.domain.casework import CaseKind, CaseSide, Voice, read_reply_address, reply_address
 from cnn_offset.domain.status import CaseStatus, MessageStatus
@@ -215,6 +215,36 @@ def test_lists_and_search(desk: Flask, clock: Clock) -> None:
     for code in ("NOSUCH", "\0", "x" * 500):
         with pytest.raises(NotFoundError):
             cases.find_case(db.session(), code)
+
+
+def test_lists_and_searches_use_an_index(desk: Flask, clock: Clock) -> None:
+    """None reads all cases or sorts them, however many there are."""
+    order = make_order(email=ADA)
+    make_case(order)
+    asked = [
+        *(Query(tray=tray, kind=kind) for tray in Tray for kind in (None, CaseKind.OTHER)),
+        *(Query(words=words) for words in (ADA, order.code, "ABCD-2345")),
+    ]
+    said: list[str] = []
+    engine = db.session.get_bind()
+
+    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT") and "FROM support_case" in statement:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            said.append(statement[-200:] + "\n".join(row[3] for row in plan))
+
+    event.listen(engine, "before_cursor_execute", explain)
+    for query in asked:
+        for start in (None, 10**6):
+            case_desk.listed(db.session(), query, last=start, limit=51)
+    cases.waiting(db.session(), clock())
+    cases.cases_of(db.session(), order)
+    event.remove(engine, "before_cursor_execute", explain)
+    assert len(said) >= 2 * len(asked) + 3
+    # The newest of all cases are read off the end of the table, as many as are shown.
+    scans = [each for each in said if "SCAN support_case" in each and "INDEX" not in each]
+    assert [each for each in scans if "WHERE" in each] == []
+    assert [each for each in said if "TEMP B-TREE" in each] == []
 
 
 def test_reply_addresses_are_made_by_us_alone() -> None:

@@ -125,6 +125,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("answer_by IS NOT NULL"),
         postgresql_where=sa.text("answer_by IS NOT NULL"),
     )
+    op.create_index(
+        "ix_support_case_kind_answer_by",
+        "support_case",
+        ["kind", "answer_by", "id"],
+        unique=False,
+        sqlite_where=sa.text("answer_by IS NOT NULL"),
+        postgresql_where=sa.text("answer_by IS NOT NULL"),
+    )
     op.create_index("ix_support_case_email", "support_case", ["email", "id"], unique=False)
     op.create_index("ix_support_case_kind", "support_case", ["kind", "id"], unique=False)
     op.create_index(
@@ -208,6 +216,12 @@ def downgrade() -> None:
     op.drop_index("ix_support_case_order", table_name="support_case")
     op.drop_index("ix_support_case_kind_status", table_name="support_case")
     op.drop_index("ix_support_case_kind", table_name="support_case")
+    op.drop_index(
+        "ix_support_case_kind_answer_by",
+        table_name="support_case",
+        sqlite_where=sa.text("answer_by IS NOT NULL"),
+        postgresql_where=sa.text("answer_by IS NOT NULL"),
+    )
     op.drop_index("ix_support_case_email", table_name="support_case")
     op.drop_index(
         "ix_support_case_answer_by",

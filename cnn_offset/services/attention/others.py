@@ -65,7 +65,7 @@ def _mails(session: Session, kind: Kind, which: Any, limit: int) -> Iterator[Ent
             message.id,
             code or "",
             message.kind,
-            message.last_error,
+            message.failure or message.last_error,
         )
 
 
