@@ -79,14 +79,14 @@ def test_by_anything_on_it(shop: Shop) -> None:
     assert ids(text=block.block_ref) == [order_id, other]
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["nobody", "zz@example.org", "%", "_", "'", "RF00000000000001", "VC999999/2026", "99999999999",
-     "KE-5-999999999-2-2-0-1", "VC99999999999999/2026", "\u200b", "a b c d e f g h i j"],
-)  # fmt: skip
-def test_what_is_on_none(shop: Shop, text: str) -> None:
+def test_what_is_on_none(shop: Shop) -> None:
     shop.order()
-    assert find(text=text) == Found([], None)
+    for text in (
+        "nobody", "zz@example.org", "%", "_", "'", "RF00000000000001", "VC999999/2026",
+        "99999999999", "KE-5-999999999-2-2-0-1", "VC99999999999999/2026", "\u200b",
+        "a b c d e f g h i j",
+    ):  # fmt: skip
+        assert find(text=text) == Found([], None), text
 
 
 def test_words_of_different_things_are_not_mixed(shop: Shop) -> None:
