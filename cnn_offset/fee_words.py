@@ -121,7 +121,7 @@ def statement_csv(session: Session, statement: FeeStatement) -> Iterator[str]:
 
 def _line_head() -> Sequence[Cell]:
     return (
-        gettext("Statement"),
+        gettext("Statement of fees"),
         gettext("Order"),
         gettext("Paid (UTC)"),
         gettext("Total"),
@@ -144,7 +144,7 @@ def _line(statement: FeeStatement, line: FeeStatementLine) -> Sequence[Cell]:
 def statements_csv(rows: Sequence[FeeStatement]) -> str:
     """Write statements as CSV, one a line."""
     head = (
-        gettext("Statement"),
+        gettext("Statement of fees"),
         gettext("Provider"),
         gettext("Month"),
         gettext("Issued (UTC)"),

@@ -163,7 +163,7 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
     },
     FeeStatementStatus: {
         FeeStatementStatus.OPEN: N_("To be settled"),
-        FeeStatementStatus.SETTLED: N_("Settled"),
+        FeeStatementStatus.SETTLED: N_("Settled in full"),
     },
     SurveyStatus: {
         SurveyStatus.DRAFT: N_("Draft"),

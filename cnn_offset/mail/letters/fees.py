@@ -68,7 +68,7 @@ def _statement(session: Session, message: Message) -> Letter:
         paragraphs,
         [(gettext("Total"), money_text(found.total_minor, found.currency, lang))],
         link=(
-            gettext("See the statement"),
+            gettext("See the statement of fees"),
             public_url("provider.fee_statement", lang=lang, fee_statement_id=str(found.id)),
         ),
         attachments=[
