@@ -26,6 +26,7 @@ from cnn_offset.domain.status import (
     PAYOUT_MOVES,
     PROPOSAL_MOVES,
     REFUND_MOVES,
+    SURVEY_MOVES,
     ApplicationStatus,
     AttestationStatus,
     BankEntryStatus,
@@ -44,6 +45,7 @@ from cnn_offset.domain.status import (
     PayoutStatus,
     ProposalStatus,
     RefundStatus,
+    SurveyStatus,
     is_move,
 )
 
@@ -64,6 +66,7 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (CASE_MOVES, CaseStatus, CaseStatus.OPEN),
     (CORRECTION_MOVES, CorrectionStatus, CorrectionStatus.ASKED),
     (REFUND_MOVES, RefundStatus, RefundStatus.QUEUED),
+    (SURVEY_MOVES, SurveyStatus, SurveyStatus.DRAFT),
     (FEE_STATEMENT_MOVES, FeeStatementStatus, FeeStatementStatus.OPEN),
 ]
 PAIRS = [(moves, old, new) for moves, kind, _ in TABLES for old in kind for new in kind]
