@@ -353,7 +353,7 @@ def reports_rebuild() -> None:
     from cnn_offset.services import noticing, tallying
 
     now = platform().clock()
-    first = (tallying.first_day(db.session()) or now.date()).replace(month=1, day=1)
+    first = (tallying.first_day(db.session()) or now.date()).replace(day=1)
     with unit_of_work() as session:
         tallying.forget_outside(session, first, now.date())
         noticing.skip_history(session, now=now)

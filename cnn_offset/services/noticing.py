@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select, true
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.payment import FactKind
 from cnn_offset.models import (
     Attestation,
     Cancellation,
+    Case,
     Event,
     Order,
     Payment,
@@ -34,16 +35,26 @@ STEPPED: Final = timedelta(hours=1)
 _IDS: Final = 500
 """Ids in one statement."""
 _SOURCES: Final = {
-    "event": (Event.id, Event.at, select(Event.id, Event.order_id, Event.at)),
+    "event": (
+        Event.id,
+        Event.at,
+        select(
+            Event.id,
+            Event.order_id,
+            Event.at,
+            or_(Event.order_id.is_not(None), Event.subject == Case.__tablename__),
+        ),
+    ),
     "payment_fact": (
         PaymentFact.id,
         PaymentFact.recorded_at,
-        select(PaymentFact.id, Payment.order_id, PaymentFact.recorded_at).join(
+        select(PaymentFact.id, Payment.order_id, PaymentFact.recorded_at, true()).join(
             Payment, Payment.id == PaymentFact.payment_id
         ),
     ),
 }
-"""Tables of the history: id, when a row was added, and what is read: id, order, when."""
+"""Tables of the history: id, when a row was added, and what is read: id, order, when, and
+whether its own day is one of the days that change."""
 
 
 def notice(session: Session, *, now: datetime) -> bool:
@@ -57,9 +68,10 @@ def notice(session: Session, *, now: datetime) -> bool:
     for name in _SOURCES:
         rows, place = _unread(session, name)
         settled = True
-        for row_id, order_id, at in rows:
+        for row_id, order_id, at, counts in rows:
             if order_id is not None:
                 orders.add(order_id)
+            if counts:
                 days.add(at.date())
             # After the first young row none is passed: they are read once more.
             settled = settled and not now - SETTLED < at < now + STEPPED
@@ -81,18 +93,21 @@ def unread_days(session: Session) -> set[date] | None:
         rows, _ = _unread(session, name)
         if len(rows) == BATCH:
             return None
-        for _row_id, order_id, at in rows:
+        for _row_id, order_id, at, counts in rows:
             if order_id is not None:
                 orders.add(order_id)
+            if counts:
                 days.add(at.date())
     return days | _days_of(session, orders)
 
 
-def _unread(session: Session, name: str) -> tuple[list[tuple[int, int | None, datetime]], int]:
+def _unread(
+    session: Session, name: str
+) -> tuple[list[tuple[int, int | None, datetime, bool]], int]:
     place = session.scalar(select(TallyPlace.last_id).where(TallyPlace.name == name)) or 0
     key, _, wanted = _SOURCES[name]
     found = session.execute(wanted.where(key > place).order_by(key).limit(BATCH))
-    return [(row[0], row[1], row[2]) for row in found], place
+    return [(row[0], row[1], row[2], row[3]) for row in found], place
 
 
 def _go_on(session: Session, name: str, last_id: int) -> None:

@@ -12,6 +12,8 @@ paid      the payment that paid it      all, money (method and currency)
 refunded  the money going back          all, money
 cancelled the registry's confirmation   all, unit_type, registry, host, technology, purchaser, country
 attested  the fulfilment                all, minutes (from payment to attestation)
+cases     the first words               all, kind; claims (those that became one, by that day)
+corrected the corrected attestation     all
 ========= ============================= ==================================================
 """
 
@@ -27,12 +29,20 @@ from sqlalchemy.orm import Session, aliased
 
 from cnn_offset.domain.payment import FactKind, FactStatus
 from cnn_offset.domain.period import Period
-from cnn_offset.domain.status import CancellationStatus, OrderStatus
+from cnn_offset.domain.status import (
+    CancellationStatus,
+    CaseStatus,
+    CorrectionStatus,
+    OrderStatus,
+)
 from cnn_offset.models import (
     Activity,
     Attestation,
     Block,
     Cancellation,
+    Case,
+    Correction,
+    Event,
     Figure,
     Order,
     OrderLine,
@@ -171,7 +181,7 @@ def count_day(session: Session, day: date) -> Counts:
     since = datetime.combine(day, time(), UTC)
     until = since + timedelta(days=1)
     counts: Counts = {}
-    for count in (_placed, _paid, _refunded, _cancelled, _attested):
+    for count in (_placed, _paid, _refunded, _cancelled, _attested, _cases, _corrected):
         count(session, since, until, _adder(counts, count.__name__.lstrip("_")))
     return counts
 
@@ -322,6 +332,37 @@ def _attested(session: Session, since: datetime, until: datetime, add: Any) -> N
         add("all", "", 1)
         # A minute that has begun counts as one.
         add("minutes", within(-(-took // timedelta(minutes=1))), 1)
+
+
+def _cases(session: Session, since: datetime, until: datetime, add: Any) -> None:
+    # Through the history, which has the index by day.
+    told = (Event.subject == Case.__tablename__, Event.at >= since, Event.at < until)
+    for kind, number in session.execute(
+        select(Case.kind, func.count())
+        .select_from(Event)
+        .join(Case, Case.id == Event.subject_id)
+        .where(*told, Event.old == "", Event.new == str(CaseStatus.OPEN))
+        .group_by(Case.kind)
+    ):
+        add("all", "", number)
+        add("kind", str(kind), number)
+    escalated = select(func.count()).where(*told, Event.new == str(CaseStatus.ESCALATED))
+    claims = session.scalar(escalated) or 0
+    if claims:
+        add("claims", "", claims)
+
+
+def _corrected(session: Session, since: datetime, until: datetime, add: Any) -> None:
+    done = session.scalar(
+        select(func.count()).where(
+            Event.subject == Correction.__tablename__,
+            Event.at >= since,
+            Event.at < until,
+            Event.new == str(CorrectionStatus.CORRECTED),
+        )
+    )
+    if done:
+        add("all", "", done)
 
 
 # From the beginning, and checking

@@ -22,6 +22,7 @@ PAGES = (
     "/projects/ichu-wasi-clean-kitchens",
     "/basket",
     "/record",
+    "/figures",
     "/check",
     "/check?number=VC999999/2026",
     "/orders/lost",
@@ -31,6 +32,7 @@ PAGES = (
     "/contact",
     "/terms",
     "/accessibility",
+    "/privacy",
     "/provider-guide",
     "/apply",
     "/account/login",
@@ -67,6 +69,8 @@ STAFF = {
         "/operator/providers",
         "/operator/payouts",
         "/operator/reviews",
+        "/operator/reports",
+        "/operator/reports?period=2026",
     ),
 }
 INNER = {

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from cnn_offset import jobs
+from cnn_offset.domain.casework import CaseKind, CaseSide
 from cnn_offset.domain.payment import FactKind, FactStatus
 from cnn_offset.domain.period import Period
-from cnn_offset.domain.status import AttestationStatus, OrderStatus
+from cnn_offset.domain.status import AttestationStatus, CaseStatus, OrderStatus
 from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db, unit_of_work
-from cnn_offset.models import Chore, Event, Figure, PaymentFact, Span, Tally, TallyPlace
-from cnn_offset.services import noticing, tallying
+from cnn_offset.models import Case, Chore, Event, Figure, PaymentFact, Span, Tally, TallyPlace
+from cnn_offset.services import cases, noticing, tallying
 from cnn_offset.services.checking import check_all
 from cnn_offset.services.moves import move, note
 from tests.conftest import Clock
@@ -224,7 +225,7 @@ def test_what_changes_while_a_day_is_counted_is_counted_again(app: Flask, clock:
 def test_made_from_the_beginning(any_app: Flask, clock: Clock) -> None:
     """Rebuilding gives what noticing gave; what nobody ordered any more goes."""
     with any_app.app_context():
-        for at in (datetime(2024, 2, 29, tzinfo=UTC), november(1), november(2)):
+        for at in (datetime(2025, 12, 31, tzinfo=UTC), november(1), november(2)):
             order = make_order(placed_at=at, paid_at=at, status=OrderStatus.PAID)
             with unit_of_work() as session:
                 note(session, order, old="", new="x", actor="t", why="t", now=clock())
@@ -233,12 +234,12 @@ def test_made_from_the_beginning(any_app: Flask, clock: Clock) -> None:
         assert wanted
         with unit_of_work() as session:
             session.execute(update(Figure).values(number=77))
-        assert tallying.first_day(db.session()) == date(2024, 2, 29)
+        assert tallying.first_day(db.session()) == date(2025, 12, 31)
         with unit_of_work() as session:
             session.add(
                 Figure(
                     span=Span.DAY,
-                    first=date(2023, 12, 31),
+                    first=date(2025, 11, 30),
                     measure="placed",
                     dimension="all",
                     value="",
@@ -248,12 +249,10 @@ def test_made_from_the_beginning(any_app: Flask, clock: Clock) -> None:
                 )
             )
         with unit_of_work() as session:
-            tallying.forget_outside(session, date(2024, 1, 1), clock().date())
-        month = Period.parse("2024-01")
-        while month.first <= clock().date():
+            tallying.forget_outside(session, date(2025, 12, 1), clock().date())
+        for code in ("2025-12", "2026-11"):
             with unit_of_work() as session:
-                tallying.make_month(session, month, now=clock())
-            month = month.next
+                tallying.make_month(session, Period.parse(code), now=clock())
         assert everything() == wanted
 
 
@@ -301,6 +300,37 @@ def test_adding_up_finds_figures_that_are_not_as_the_orders_say(app: Flask, cloc
             session.execute(update(Figure).values(units=Figure.units + 1))
             note(session, order, old="", new="x", actor="t", why="t", now=november(1))
         assert faults() == []
+
+
+def test_cases_and_corrections_are_counted(any_app: Flask, clock: Clock) -> None:
+    with any_app.app_context():
+        asked = cases.Asked(CaseKind.ORDER, CaseSide.VISITOR, "eve@example.org", "en", "Help")
+        with unit_of_work() as session:
+            case = cases.open_case(session, asked, now=clock())
+        for status in (CaseStatus.CLOSED, CaseStatus.OPEN, CaseStatus.ESCALATED):
+            clock.tick(days=1)
+            with unit_of_work() as session:
+                case = session.get_one(Case, case.id)
+                assert move(session, case, status, actor="t", why="t", now=clock())
+        with unit_of_work() as session:
+            session.connection().execute(
+                insert(Event).values(
+                    subject="correction",
+                    subject_id=1,
+                    old="asked",
+                    new="corrected",
+                    actor="t",
+                    why="t",
+                    at=clock(),
+                )
+            )
+        assert count(clock) == 4
+        # Opened once, however often it was opened again.
+        assert kept() == {("cases", "all", ""): (1, 0, 0), ("cases", "kind", "order"): (1, 0, 0)}
+        assert kept(first=clock().date()) == {
+            ("cases", "claims", ""): (1, 0, 0),
+            ("corrected", "all", ""): (1, 0, 0),
+        }
 
 
 def test_nothing_is_counted_of_nothing(app: Flask, clock: Clock) -> None:

@@ -13,11 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from cnn_offset.domain.casework import CaseKind, CaseSide
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Visit
-from cnn_offset.services import tallying
+from cnn_offset.services import cases, tallying
 from tests.conftest import Clock
 from tests.factories import make_activity, make_block
 from tests.papers import DONE, make_attestation, make_order
@@ -36,6 +37,12 @@ FILES = {
 def sold(app: Flask, clock: Clock) -> Flask:
     """A shop in which a company and a person had units cancelled, counted."""
     with app.test_request_context():
+        with unit_of_work() as session:
+            cases.open_case(
+                session,
+                cases.Asked(CaseKind.PAYMENT, CaseSide.VISITOR, "eve@example.org", "en", "Help"),
+                now=DONE,
+            )
         wind = make_attestation(make_block(), paid_at=DONE - timedelta(minutes=4))
         wind.issued_at = DONE
         wind.sha256 = "0" * 64
@@ -82,6 +89,8 @@ def test_the_report_of_a_month(operator: FlaskClient) -> None:
     assert "PayPal or card, USD 2 USD 50.00" in text
     assert "Half of them took 5 minutes at most" in text
     assert "Français 7 100" in text
+    assert "Problem with a payment 1 100 0" in text
+    assert "Cases opened 1 0" in text
     # Every drawing says what it shows, and its table follows.
     drawings = re.findall(r'<svg xmlns[^>]*role="img" aria-labelledby="([^"]+)"', answer.text)
     assert len(drawings) >= 5
@@ -110,11 +119,17 @@ def test_files_in_three_languages(operator: FlaskClient, lang: str, ending: str)
         if lang == "en":
             title = "Units cancelled by host country"
             assert ["2026-11", title, "Brazil", "Units", "30"] in rows
-            assert ["2026-11", "Payments by method", "PayPal or card, USD", "Amount", "50.00"] in rows
+            assert [
+                "2026-11",
+                "Payments by method",
+                "PayPal or card, USD",
+                "Amount",
+                "50.00",
+            ] in rows
     elif ending == "xlsx":
         with zipfile.ZipFile(io.BytesIO(answer.data)) as book:
             sheets = [name for name in book.namelist() if name.startswith("xl/worksheets/sheet")]
-            assert len(sheets) == 13
+            assert len(sheets) == 14
             assert "<f>" not in "".join(book.read(name).decode() for name in sheets)
     else:
         assert answer.data.startswith(b"%PDF-")
