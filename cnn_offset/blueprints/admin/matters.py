@@ -260,7 +260,7 @@ MATTERS: Final[Mapping[Kind, Matter]] = {
         ),
     ),
     Kind.APPLICATION: Matter(
-        N_("Application"),
+        N_("Application of a provider"),
         N_("An organisation asks to become a provider."),
         (
             (
