@@ -34,6 +34,7 @@ PAGES: Final[Mapping[str, str]] = {
     "units": N_("Kinds of units"),
     TERMS: N_("Terms of use"),
     "contact": N_("Contact"),
+    "privacy": N_("Privacy"),
     "accessibility": N_("Accessibility"),
     "provider_guide": N_("Guide for providers"),
 }

@@ -27,7 +27,8 @@ BLOCKS: Final = frozenset({"last_orders"})
 LINKS: Final = frozenset(
     {
         "accessibility", "apply", "basket", "check_attestation", "contact", "contact_form",
-        "faq", "find_order", "how_it_works", "projects", "provider_guide", "public_record",
+        "faq", "find_order", "how_it_works", "privacy", "projects", "provider_guide",
+        "public_record",
         "terms", "units",
     }
 )  # fmt: skip

@@ -26,6 +26,7 @@ PAGES = (
     "terms",
     "contact",
     "accessibility",
+    "privacy",
 )
 TEXTS = Path(__file__).parents[2] / "cnn_offset/pages"
 ENGLISH = re.compile(

@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from cnn_offset.domain.retention import RULES
 from cnn_offset.domain.staff import OperatorRole
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, platform, unit_of_work
@@ -249,3 +250,12 @@ def test_the_last_head_is_told_why_not(app: Flask, head: FlaskClient) -> None:
     assert answer.status_code == 422
     assert "the only one" in answer.text
     assert head.get(PRIVACY).status_code == 200
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "es"])
+def test_the_public_page_tells_the_rules_in_force(client: FlaskClient, lang: str) -> None:
+    page = client.get(f"/{lang}/privacy")
+    assert page.status_code == 200
+    for rule in RULES:
+        told = f">{rule.kept.days} " if rule.kept.days < 1000 else f">{rule.kept.days // 365} "
+        assert told in page.text, rule.what

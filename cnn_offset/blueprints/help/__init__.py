@@ -68,6 +68,12 @@ def contact() -> ResponseReturnValue:
     return _page("contact")
 
 
+@bp.get("/privacy")
+def privacy() -> ResponseReturnValue:
+    """Say what is kept about people, for how long, and what they can do about it."""
+    return _page("privacy")
+
+
 @bp.get("/accessibility")
 def accessibility() -> ResponseReturnValue:
     """State how accessible the site is."""
