@@ -94,7 +94,7 @@ def _check(
     if unpaid:
         raise ServiceError(
             N_(
-                "%(n)s unpaid orders may still be paid after that, and their units could not be "
+                "Unpaid orders that may still be paid after that: %(n)s. Their units could not be "
                 "cancelled any more. Please choose a later date, or see to these orders first."
             ),
             n=unpaid,
@@ -103,7 +103,7 @@ def _check(
     if running:
         raise ServiceError(
             N_(
-                "%(n)s paid orders wait for this registry to cancel their units. Please wait until "
+                "Paid orders whose units this registry has yet to cancel: %(n)s. Please wait until "
                 "it has, or choose a later date."
             ),
             n=running,

@@ -425,13 +425,13 @@ def test_dates_that_harm_running_orders_are_refused(
     end = order.pay_by + timedelta(hours=23)
     status, page = ask(head, last_cancellation=f"{end:%Y-%m-%dT%H:%M}")
     assert status == 422
-    assert "1 unpaid orders may still be paid after that" in page
+    assert "Unpaid orders that may still be paid after that: 1." in page
     end = order.pay_by + timedelta(hours=25)
     assert ask(head, last_cancellation=f"{end:%Y-%m-%dT%H:%M}")[0] == 302
     # An order placed meanwhile stands in the way of approving it.
     with app.app_context(), unit_of_work() as session:
         session.get_one(Order, order.id).pay_by = end
-    assert "1 unpaid orders may still be paid" in approve(app, clock)
+    assert "Unpaid orders that may still be paid after that: 1." in approve(app, clock)
     with app.app_context():
         assert platform().registry_dates["cdm"].last_cancellation is None
 
@@ -445,5 +445,5 @@ def test_a_registry_cannot_end_while_it_cancels(
         jobs.do("payment", mall.payments()[0].id)
     status, page = ask(head, last_cancellation=f"{clock() + timedelta(hours=2):%Y-%m-%dT%H:%M}")
     assert status == 422
-    assert "1 paid orders wait for this registry" in page
+    assert "Paid orders whose units this registry has yet to cancel: 1." in page
     mall.work("cancellation")
