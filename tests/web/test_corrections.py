@@ -139,7 +139,7 @@ def test_record_and_check_show_both(app: Flask, scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"beneficiary": " "}, "Please enter in whose name"),
+        ({"beneficiary": " "}, "Please enter the name as it should read."),
         ({"reason": ""}, "Please write the reason."),
         ({"beneficiary": "x" * 201}, "at most 200"),
         ({"reason": "x" * 501}, "at most 500"),

@@ -56,13 +56,18 @@ def correction(correction_id: int) -> ResponseReturnValue:
 
 
 def _page(found: Correction, typed: Typed) -> ResponseReturnValue:
+    pairs = (
+        (gettext("In the name of"), "beneficiary", found.beneficiary),
+        (gettext("Reason"), "reason", found.reason),
+    )
     data = found.attestation.data
     page = render_template(
         "admin/correction.html",
         correction=found,
         compared=[
-            (gettext("In the name of"), *compared(data["beneficiary"], found.beneficiary)),
-            (gettext("Reason"), *compared(data["reason"], found.reason)),
+            (label, *compared(data[name], wanted))
+            for label, name, wanted in pairs
+            if data[name] != wanted
         ],
         proposal=proposing.waiting_for(db.session(), ProposalKind.CORRECTION, found),
         waits=found.status is CorrectionStatus.ASKED,

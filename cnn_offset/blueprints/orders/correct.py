@@ -19,10 +19,7 @@ from cnn_offset.typed import Typed
 def read_texts(typed: Typed) -> Texts:
     """Read what an attestation should say, as strictly as when it was ordered."""
     texts = Texts(
-        typed.line(
-            "beneficiary",
-            missing=gettext("Please enter in whose name the units are to be cancelled."),
-        ),
+        typed.line("beneficiary", missing=gettext("Please enter the name as it should read.")),
         typed.line("reason", longest=REASON_LENGTH, missing=gettext("Please write the reason.")),
     )
     for name in ("beneficiary", "reason"):
