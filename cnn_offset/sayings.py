@@ -29,7 +29,8 @@ PLACES: Final = (MAIL, ATTESTATION, HOME)
 Said = Mapping[tuple[str, str], tuple[str, str]]
 """Text and plural by language and message id."""
 
-_speaking: ContextVar[bool] = ContextVar("speaking", default=False)
+_speaking: ContextVar[Said | None] = ContextVar("speaking", default=None)
+"""The other words that hold at the moment."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,16 @@ def speaking(
     Args:
         place: one of ``PLACES``.
         at: as they wanted it at that moment.
-        instead: words to try out.
+        instead: words to try out; they hold also where what is called speaks here again.
 
     """
-    said = {**in_force(place, at), **(instead or {})}
+    said = {**in_force(place, at), **(instead or {}), **(_speaking.get() or {})}
     if not said:
         yield
         return
     usual = get_domain()
     _Worded(usual, said).as_default()
-    token = _speaking.set(True)
+    token = _speaking.set(said)
     try:
         yield
     finally:
@@ -101,7 +102,7 @@ def shipped(sentence: Sentence, lang: str) -> tuple[str, str]:
 
 def is_speaking() -> bool:
     """Say whether operators' words hold at the moment."""
-    return _speaking.get()
+    return _speaking.get() is not None
 
 
 class _Worded(Domain):  # type: ignore[misc]
@@ -109,12 +110,12 @@ class _Worded(Domain):  # type: ignore[misc]
 
     def __init__(self, usual: Domain, said: Said) -> None:
         super().__init__()
-        self._usual = usual
+        self.usual: Domain = usual.usual if isinstance(usual, _Worded) else usual
         self._said = said
 
     def get_translations(self) -> Any:
         locale = get_locale()
-        translations = self._usual.get_translations()
+        translations = self.usual.get_translations()
         return _Translations(translations, self._said, locale.language if locale else "en")
 
 

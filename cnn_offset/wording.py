@@ -43,7 +43,7 @@ SHIPPED_TERMS: Final = ("2026-11-22-2", "2026-11-22")
 """The terms that came with the platform, newest first; each keeps its address for ever."""
 
 _FOLDER: Final = Path(__file__).parent / "pages"
-_LINKS: Final[Mapping[str, str]] = {
+LINKS: Final[Mapping[str, str]] = {
     **{name: f"help.{name}" for name in PAGES},
     "apply": "providers.how_to_apply",
     "basket": "basket.show",
@@ -163,7 +163,7 @@ def _addresses() -> dict[str, str]:
     return {
         # A page that is not there yet is asked for by mail.
         name: url_for(endpoint if endpoint in views else "help.contact")
-        for name, endpoint in _LINKS.items()
+        for name, endpoint in LINKS.items()
     }
 
 

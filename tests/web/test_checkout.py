@@ -435,6 +435,18 @@ def test_no_order_without_both_consents(
     assert mall.orders() == []
 
 
+def test_terms_that_changed_meanwhile_are_accepted_anew(mall: Mall, visitor: Visitor) -> None:
+    base = visitor.fill(mall, mall.sun)
+    assert f'value="{SHIPPED_TERMS[0]}"' in visitor.get(f"{base}/review").text
+    given = {"consent_terms": "yes", "consent_now": "yes", "terms_version": "1999-01-01"}
+    answer = visitor.post(f"{base}/review", **given)
+    assert answer.status_code == 422
+    assert "The terms of use have changed" in text_of(answer)
+    assert mall.orders() == []
+    visitor.post(f"{base}/review", **{**given, "terms_version": SHIPPED_TERMS[0]})
+    assert len(mall.orders()) == 1
+
+
 def test_one_order_goes_straight_to_its_payment(mall: Mall, visitor: Visitor) -> None:
     answer = visitor.buy(mall, mall.sun, quantity=4)
     [order] = mall.orders()

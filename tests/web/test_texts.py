@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pypdf import PdfReader
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from cnn_offset import mail, sayings, sentences, wording
+from cnn_offset.domain import prose
 from cnn_offset.domain.staff import OperatorRole
 from cnn_offset.domain.status import AttestationStatus, PageStatus
 from cnn_offset.extensions import db, unit_of_work
@@ -84,6 +87,7 @@ def test_a_page_is_written_looked_at_and_published(
         assert f"Zebra {lang}." in preview
     compared = editor.get("/en/operator/pages/contact/versions/1").text
     assert re.search(r"<ins>.*?Zebra en\.", compared)
+    assert 'lang=""' not in compared
     assert "mailto" not in compared
     assert publish(app, editor).headers["Location"].endswith("/operator/pages/contact")
     for lang in LANGUAGES:
@@ -265,6 +269,27 @@ def test_others_look_but_do_not_write(app: Flask, editor: FlaskClient) -> None:
     assert post(auditor, key).status_code == 403
 
 
+def test_every_placeholder_of_a_link_has_a_page(app: Flask) -> None:
+    assert set(wording.LINKS) == prose.LINKS
+    assert set(wording.LINKS.values()) <= set(app.view_functions)
+
+
+def test_terms_that_changed_meanwhile_are_accepted_anew(
+    app: Flask, clock: Clock, editor: FlaskClient
+) -> None:
+    add_person(app, "new@example.org")
+    applicant = log_in(app, "new@example.org")
+    page = applicant.get("/en/apply/form").text
+    found = re.search(r'name="terms_version" value="([^"]+)"', page)
+    assert found
+    assert found[1] == wording.SHIPPED_TERMS[0]
+    write(app, editor, marked("terms"), "terms")
+    publish(app, editor, "terms")
+    answer = post(applicant, "/en/apply/form", terms_version=found[1], terms="yes")
+    assert "The terms of use have changed" in answer.text
+    assert f'name="terms_version" value="{clock().date()}"' in answer.text
+
+
 def test_new_terms_get_a_name_and_the_old_keep_their_address(
     app: Flask, clock: Clock, editor: FlaskClient, client: FlaskClient
 ) -> None:
@@ -295,7 +320,7 @@ def own_words(
     **fields: Any,
 ) -> TestResponse:
     """Send the form of a sentence with the words there are, some of them changed."""
-    known = {}
+    known: dict[str, str] = {}
     with app.test_request_context("/en/"):
         for lang in LANGUAGES:
             one, many = sayings.shipped(sentence, lang)
@@ -324,6 +349,7 @@ def test_a_sentence_of_a_mail_is_said_in_other_words_in_one_language(
     assert subject(app, "account", "en") == usual["en"]
     page = editor.get("/en/operator/pages/mails/account").text
     assert "our own words" in page
+    assert "An example in English" in editor.get("/en/operator/pages/mails/order_placed").text
     # Nowhere else.
     with app.test_request_context("/fr/"):
         from flask_babel import force_locale, gettext
@@ -404,7 +430,12 @@ def test_the_attestation_in_other_words(app: Flask, editor: FlaskClient) -> None
     bad = own_words(app, editor, attests, "attestation", text_en="Be it known 🌳")
     assert "no shape for" in bad.text
     assert own_words(app, editor, attests, "attestation", text_en="Be it known:").status_code == 302
+    again = own_words(
+        app, editor, attests, "attestation", text_en="Know & see:", seen_en=1, act="try"
+    )
+    assert "Know & see:" in PdfReader(BytesIO(again.data)).pages[0].extract_text()
     pdf = editor.get("/en/operator/pages/attestation.pdf")
+    assert "Be it known:" in PdfReader(BytesIO(pdf.data)).pages[0].extract_text()
     assert pdf.data.startswith(b"%PDF")
     assert "attachment" in pdf.headers["Content-Disposition"]
     assert editor.get("/fr/operator/pages/attestation.pdf").data != pdf.data
@@ -467,6 +498,7 @@ def test_the_words_of_others_are_in_the_history_and_come_back(
     app: Flask, editor: FlaskClient
 ) -> None:
     own_words(app, editor, RECEIVED, text_en="We have order %(code)s")
+    assert "We have order 7K2P9QXM" in editor.get("/en/operator/pages/mails/order_placed").text
     own_words(app, editor, RECEIVED, text_en="Got %(code)s", seen_en=1)
     path = f"/en/operator/pages/sentences/mail/{RECEIVED.key}"
     page = editor.get(path).text

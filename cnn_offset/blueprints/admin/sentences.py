@@ -57,6 +57,8 @@ def _name(first: Sentence) -> str:
 def mail(mail_kind: str) -> ResponseReturnValue:
     """Show what a mail says in three languages, and what it looks like."""
     found = sentences.of_mail(mail_kind)
+    with sayings.speaking(MAIL):
+        letter = examples.letter(mail_kind)
     return render_template(
         "admin/pages_sentences.html",
         place=MAIL,
@@ -65,7 +67,7 @@ def mail(mail_kind: str) -> ResponseReturnValue:
         if mail_kind == sentences.FRAME
         else _name(found[0]),
         rows=_rows(MAIL, found),
-        letter=examples.letter(mail_kind),
+        letter=letter,
     )
 
 
