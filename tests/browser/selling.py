@@ -46,29 +46,31 @@ def set_up_app(visitor: Visitor) -> None:
     assert visitor.page.locator("#codes li").count() >= 8
 
 
-def apply(visitor: Visitor, folder: Path) -> None:
+def apply(
+    visitor: Visitor, folder: Path, *, name: str = NAME, account: str = ACCOUNT, ref: str = REF
+) -> None:
     """Apply as the holder of an account, with a letter as proof."""
     visitor.go("/apply")
     visitor.press("main a[href$='/apply/form']")
     page = visitor.page
     page.check("input[name=role][value=holder]")
-    page.fill("#organisation", NAME)
+    page.fill("#organisation", name)
     page.select_option("#country", "NE")
     page.fill("#address", "12 rue du Fleuve\nNiamey")
     page.select_option("#registry", "cdm")
-    page.fill("#account", ACCOUNT)
-    page.fill("#activities", REF)
-    page.set_input_files("#proofs", _letter(folder))
+    page.fill("#account", account)
+    page.fill("#activities", ref)
+    page.set_input_files("#proofs", _letter(folder, f"{account}: {name}"))
     page.check("#terms")
     visitor.press("main form[enctype] button")
     assert visitor.path == "/apply/application"
 
 
-def _letter(folder: Path) -> Path:
+def _letter(folder: Path, words: str) -> Path:
     """Draw the registry's letter about the account."""
     path = folder / "letter.png"
     picture = Image.new("RGB", (800, 1100), "white")
-    ImageDraw.Draw(picture).text((80, 80), f"Account {ACCOUNT}: {NAME}", fill="black")
+    ImageDraw.Draw(picture).text((80, 80), f"Account {words}", fill="black")
     picture.save(path)
     return path
 
@@ -93,13 +95,13 @@ def issue_units(visitor: Visitor, quantity: int) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def approve(operator: Visitor) -> None:
+def approve(operator: Visitor, *, name: str = NAME, ref: str = REF) -> None:
     """Register the project that is not known yet, then approve the application."""
     operator.go("/operator/applications")
-    operator.press("main table a", text=NAME)
+    operator.press("main table a", text=name)
     operator.press("main a[href*='/operator/activities/new']")
     page = operator.page
-    assert page.input_value("#ref") == REF
+    assert page.input_value("#ref") == ref
     for lang, title in (
         ("en", "Niamey solar roofs"),
         ("fr", "Toits solaires de Niamey"),
@@ -114,14 +116,6 @@ def approve(operator: Visitor) -> None:
     page.fill("#end", "2020-12-31")
     operator.press("form[action$='/operator/activities/new'] button")
     assert operator.page.is_checked("input[name=activity]")
-    operator.press("form[action$='/approve'] button")
-    assert operator.has(".notice.good")
-
-
-def approve_mapping(operator: Visitor) -> None:
-    """Approve, as the second operator, that the project is mapped to the account."""
-    operator.go("/operator/proposals")
-    operator.press("main table a")
     operator.press("form[action$='/approve'] button")
     assert operator.has(".notice.good")
 

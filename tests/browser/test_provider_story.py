@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import selling, shopping
+from tests.browser import desk, selling, shopping
 from tests.browser.visitor import Visitor
 
 pytestmark = [
@@ -33,7 +33,7 @@ def test_from_registration_to_a_sold_tonne(
 
     operator = staff("operator@demo.example")
     selling.approve(operator)
-    selling.approve_mapping(staff("second.operator@demo.example"))
+    desk.approve(staff("second.operator@demo.example"))
 
     visitor.go("/provider")
     assert visitor.has("ol.todo")
