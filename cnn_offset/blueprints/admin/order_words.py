@@ -70,6 +70,7 @@ _ACTORS: Final[Mapping[str, str]] = {
     "visitor": N_("a visitor"),
 }
 _WHYS: Final[Mapping[str, str]] = {
+    "a part": N_("a part of an entry"),
     "all cancelled": N_("every unit is cancelled"),
     "all money went back": N_("all money went back"),
     "asked for": N_("asked for"),
@@ -78,16 +79,27 @@ _WHYS: Final[Mapping[str, str]] = {
     "confirmed": N_("confirmed by the registry"),
     "handed over": N_("handed over to the mail server"),
     "known to the registry": N_("the registry knew it already"),
+    "looked at again": N_("looked at again"),
+    "never paid": N_("it was never paid"),
     "not delivered": N_("it came back undelivered"),
     "not paid in time": N_("not paid in time"),
+    "opened": N_("opened with the processor"),
     "paid after it ended, units not held": N_("paid after it had ended; its units were gone"),
     "paid exactly": N_("paid exactly"),
     "paid late, units still there": N_("paid late, and the units were still there"),
+    "pays": N_("the money pays the order"),
+    "pays_late": N_("the money pays the order, late"),
     "placed": N_("placed"),
+    "proposed": N_("a second person must agree"),
     "reported": N_("reported by the processor"),
+    "review": N_("a person must look"),
+    "seen on the bank statement": N_("seen on the bank statement"),
+    "sent back": N_("sent back by the second person"),
     "sent, and the registry does not know it yet": N_(
         "it was sent, and the registry does not know it yet"
     ),
+    "surplus": N_("the order had its money already"),
+    "back": N_("money went back"),
     "typed by hand": N_("typed by hand"),
 }
 _PAYMENT: Final = re.compile(r"payment (\S+): (\w+)(, units not held)?", re.ASCII)

@@ -54,7 +54,13 @@ def _mails(session: Session, kind: Kind, which: Any, limit: int) -> Iterator[Ent
     for message, code in session.execute(
         select(Message, Order.code)
         .outerjoin(Order, Order.id == Message.order_id)
-        .where(Message.id.in_(select(Message.id).where(text(FAILED))), which, waits(kind))
+        .where(
+            Message.id.in_(select(Message.id).where(text(FAILED))),
+            # Erased with the person it was for: nobody is to send it any more.
+            Message.recipient != "",
+            which,
+            waits(kind),
+        )
         .order_by(Message.id)
         .limit(limit)
     ):
