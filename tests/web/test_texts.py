@@ -519,7 +519,9 @@ def test_every_mail_can_be_looked_at(app: Flask, editor: FlaskClient, lang: str)
         page = editor.get(f"/{lang}/operator/pages/mails/{kind}")
         assert page.status_code == 200
     for place in ("attestation", "home"):
-        assert editor.get(f"/{lang}/operator/pages/sentences/{place}").status_code == 200
+        page = editor.get(f"/{lang}/operator/pages/sentences/{place}")
+        assert page.status_code == 200
+        assert f'<a href="/{lang}/operator/pages" aria-current="true">' in page.text
 
 
 def test_most_mails_have_an_example(app: Flask) -> None:

@@ -12,6 +12,7 @@ from flask_security import current_user
 
 from cnn_offset import sayings, sentences
 from cnn_offset.attestations import issuer, unprintable
+from cnn_offset.blueprints.admin import pages
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.blueprints.home import front_page
 from cnn_offset.domain.staff import DeskDuty
@@ -27,6 +28,7 @@ from cnn_offset.services.rephrasing import Sentence
 from cnn_offset.typed import Typed
 from cnn_offset.web import as_download, row_id
 
+PART_OF: Final = pages.__name__
 SHOWN: Final = 30
 
 
