@@ -12,17 +12,21 @@ from typing import Any, Final
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from cnn_offset.domain.staff import DESK_DUTIES, DeskDuty, OperatorRole
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Event, Provider
+from cnn_offset.models.casework import CaseMessage
 from cnn_offset.services import suspending
+from cnn_offset.services.bank_details import fingerprint
+from cnn_offset.wording import shipped
 from tests.conftest import Clock
 from tests.meta.world import OPERATOR, World, make_world
 from tests.web.people import add_person, log_in, token
+from tests.web.selling import ACCOUNT
 
 ACTOR: Final = "op@example.org"
 """The operator of the world."""
@@ -30,7 +34,9 @@ CHANGES_NOTHING: Final = {
     "admin.read_activity_table": "its first step only shows what the table would do",
 }
 """Forms that answer without anything being changed, and why that is so."""
-NOT_WALKED: Final[dict[str, str]] = {}
+NOT_WALKED: Final = {
+    "admin.propose_refund": "tests/web/test_refunds.py: money must have come and be due back",
+}
 """What cannot be done to its end in the world, and the test that shows its event instead."""
 Prepare = Callable[[World], None]
 PREPARE: Final[dict[str, Prepare]] = {}
@@ -96,7 +102,8 @@ def forms(app: Flask) -> list[Rule]:
 
 
 def send(client: FlaskClient, world: World, rule: Rule) -> TestResponse:
-    data = {"csrf_token": token(client), **world.forms.get(rule.endpoint, {})}
+    said = {**world.forms, **more_forms(world)}.get(rule.endpoint, {})
+    data = {"csrf_token": token(client), **said}
     return client.post(world.address(rule), data=data)
 
 
@@ -113,7 +120,64 @@ def last_event(app: Flask) -> int:
         return db.session.scalar(select(func.max(Event.id))) or 0
 
 
-# What has to be there first
+# What a form says, and what has to be there first
+
+
+def more_forms(world: World) -> dict[str, dict[str, str]]:
+    """Return what the forms say whose good case other walks must not do."""
+    day = {"start": "2026-01-01", "end": "2026-12-31"}
+    with world.app.app_context():
+        seen = db.session.scalar(select(func.max(CaseMessage.id)))
+    attested = {"beneficiary": "Example Airways", "reason": "My flights in 2026"}
+    return {
+        "admin.new_activity": {
+            "registry": "cdm",
+            "ref": "4711",
+            "kind": "pa",
+            **{f"title_{lang}": "Wind" for lang in ("en", "fr", "es")},
+            "host": "KE",
+            "scope": "1",
+            "technology": "wind",
+            "methodology": "ACM0002",
+            **day,
+        },
+        "admin.ask_applicant": {"question": "Which account?"},
+        "admin.refuse_application": {"reason": "not theirs"},
+        "admin.answer_case": {"answer": "Here it is.", "seen": str(seen)},
+        "admin.write_other_side": {"other": "What do you say?"},
+        "admin.note_case": {"note": "Called them."},
+        "admin.close_case": {"reason": "solved"},
+        "admin.reopen_case": {"again": "not solved"},
+        "admin.escalate_case": {"claim": "They disagree."},
+        "admin.tie_case": {"order": str(world.values["code"])},
+        "admin.new_case": {
+            "kind": "order",
+            "email": "caller@example.org",
+            "locale": "en",
+            "text": "Where is it?",
+        },
+        "admin.propose_correction": {**attested, "why": "misspelt"},
+        "admin.refuse_correction": {"answer": "It is right."},
+        "admin.ask_correction": attested,
+        "admin.edit_page": {
+            "edition": "1",
+            **{f"text_{lang}": f"{words}\n\nMore.\n" for lang, words in shipped("contact").items()},
+        },
+        "admin.publish_page": {"edition": "1", "reason": "better"},
+        "admin.discard_page": {"edition": "1"},
+        "admin.payout_enable": {"seen": fingerprint(ACCOUNT)},
+        "admin.payout_refuse": {"seen": fingerprint(ACCOUNT), "reason": "another’s"},
+        "admin.proposal_refuse": {"reason": "no need"},
+        "admin.open_account": {"registry": "cdm", "kind": "permanent", "account": "KE-77"},
+        "admin.review_approve": {"version": "1"},
+        "admin.review_refuse": {"version": "1", "reason": "too short"},
+        "admin.save_sentence": {"text_en": "This says that", "reason": "plainer"},
+    }
+
+
+def change(statement: str, **values: object) -> None:
+    with unit_of_work() as session:
+        session.execute(text(statement), values)
 
 
 @before("admin.resume_provider")
@@ -122,6 +186,76 @@ def _suspended(world: World) -> None:
         slug = world.by_endpoint["admin.resume_provider"]["slug"]
         provider = session.scalars(select(Provider).where(Provider.slug == slug)).one()
         suspending.suspend(session, provider.id, "r", actor="x", now=provider.created_at)
+
+
+@before("admin.begin_page")
+def _no_draft(_world: World) -> None:
+    change("UPDATE page_version SET status = 'discarded'")
+
+
+@before("admin.payout_enable", "admin.payout_refuse")
+def _asked(_world: World) -> None:
+    change("UPDATE payout_method SET status = 'started' WHERE method_id = 'bank_transfer'")
+
+
+@before("admin.review_approve")
+def _mapped(world: World) -> None:
+    change("UPDATE listing SET status = 'replaced' WHERE status = 'draft'")
+    change(
+        "UPDATE listing SET provider_id = :own, number = 2 WHERE status = 'submitted'",
+        own=world.values["provider_id"],
+    )
+
+
+@before("admin.refuse_correction")
+def _not_proposed(_world: World) -> None:
+    change("UPDATE proposal SET status = 'withdrawn'")
+
+
+@before("admin.reopen_case")
+def _closed(_world: World) -> None:
+    change("UPDATE support_case SET status = 'closed', answer_by = NULL")
+
+
+@before("admin.write_other_side")
+def _claimed(_world: World) -> None:
+    change("UPDATE support_case SET status = 'escalated'")
+
+
+@before("admin.tie_case")
+def _untied(_world: World) -> None:
+    change("UPDATE support_case SET order_id = NULL")
+
+
+@before("admin.survey_close")
+def _open_survey(_world: World) -> None:
+    change("UPDATE survey SET status = 'closed' WHERE status = 'open'")
+    change("UPDATE survey SET status = 'open' WHERE status = 'draft'")
+
+
+@before("admin.end_notice")
+def _noticed(world: World) -> None:
+    rule = next(each for each in forms(world.app) if each.endpoint == "admin.set_notice")
+    send(world.browsers[OPERATOR], world, rule)
+
+
+@before("admin.proposal_approve", "admin.propose_correction", "admin.ask_correction")
+def _attested(_world: World) -> None:
+    change("UPDATE \"order\" SET status = 'fulfilled'")
+    change("UPDATE attestation SET status = 'issued', sha256 = :hash", hash="0" * 64)
+    change("UPDATE counter SET value = 1 WHERE name = 'attestation'")
+
+
+@before("admin.propose_correction", "admin.ask_correction")
+def _undecided(world: World) -> None:
+    _attested(world)
+    change("UPDATE proposal SET status = 'withdrawn'")
+
+
+@before("admin.ask_correction")
+def _unasked(world: World) -> None:
+    _undecided(world)
+    change("UPDATE correction SET status = 'refused'")
 
 
 def test_every_form_of_the_desk_needs_a_duty(app: Flask) -> None:
