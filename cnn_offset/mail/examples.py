@@ -115,6 +115,7 @@ def _params(kind: str) -> Mapping[str, Any]:
     return {
         "about": "confirm",
         "actor": "sam@example.org",
+        "answer_by": NOW.isoformat(),
         "application_id": 1,
         "block_id": 1,
         "by": "sam@example.org",
