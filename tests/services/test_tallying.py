@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.conftest import Clock
 from tests.factories import make_activity, make_block
 from tests.papers import DONE, make_attestation, make_order
 from tests.services.conftest import Shop
+from tests.services.test_races import at_once
 from tests.services.test_reporting import came, november, pay
 
 SECOND = date(2026, 11, 2)
@@ -331,6 +333,28 @@ def test_cases_and_corrections_are_counted(any_app: Flask, clock: Clock) -> None
             ("cases", "claims", ""): (1, 0, 0),
             ("corrected", "all", ""): (1, 0, 0),
         }
+
+
+def test_days_of_one_year_are_counted_at_once(shop: Shop) -> None:
+    """Their month and year are the sum of all of them, and nobody waits for ever."""
+    days = [date(2026, 11, 1), SECOND, date(2026, 12, 1)]
+    for day in days:
+        shop.clock.now = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
+        shop.order(1)
+
+    def make(day: date) -> None:
+        with unit_of_work() as session:
+            tallying.make_day(session, day, now=shop.clock())
+
+    def notice() -> None:
+        with unit_of_work() as session:
+            noticing.notice(session, now=shop.clock())
+
+    for _ in range(2):
+        calls = [partial(make, day) for day in (*days, *days)]
+        assert set(at_once(shop, *calls, notice)) == {None}
+    assert kept(Span.MONTH, date(2026, 11, 1))["placed", "all", ""] == (2, 2, 0)
+    assert kept(Span.YEAR, date(2026, 1, 1))["placed", "all", ""] == (3, 3, 0)
 
 
 def test_nothing_is_counted_of_nothing(app: Flask, clock: Clock) -> None:
