@@ -30,6 +30,8 @@ from cnn_offset.models import (
     Case,
     CaseMessage,
     Correction,
+    FeeSchedule,
+    FeeTier,
     Finding,
     Invitation,
     Listing,
@@ -142,6 +144,7 @@ def _params(kind: str) -> Mapping[str, Any]:
         "provider_id": 1,
         "reason": WORDS[language()] if kind != "order_withdrawn" else "",
         "said_id": 1,
+        "schedule_id": 1,
         "role": "support" if kind.startswith("operator_") else "sales",
         "statement_id": 1,
         "user_id": 1,
@@ -263,6 +266,14 @@ def _things() -> Iterator[Any]:
     yield Listing(
         id=1, activity=activity, provider=provider, number=2, title=TITLE, description=WORDS,
         labels={}, created_at=NOW,
+    )  # fmt: skip
+    yield FeeSchedule(
+        id=1, holds_from=NOW.date(), reason=WORDS[language()], published_by=PERSON,
+        published_at=NOW,
+        tiers=[
+            FeeTier(id=1, unit_type=UnitType.CER, after_units=0, basis_points=200),
+            FeeTier(id=2, unit_type=UnitType.CER, after_units=10_000, basis_points=100),
+        ],
     )  # fmt: skip
     yield BankStatement(id=1, provider_id=1, filename="statement.xml", entries=7, added=7)
     yield BankEntry(

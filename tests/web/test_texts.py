@@ -526,13 +526,13 @@ def test_every_mail_can_be_looked_at(app: Flask, editor: FlaskClient, lang: str)
 
 def test_most_mails_have_an_example(app: Flask) -> None:
     """A mail that leads to figures of its own has none; its sentences are listed all the same."""
-    without = set()
+    kinds, without = sentences.mail_kinds(), set()
     with app.test_request_context("/en/"):
-        for each in sentences.mail_kinds():
+        for each in kinds:
             assert sentences.of_mail(each.kind), each
             if examples.letter(each.kind) is None:
                 without.add(each.kind)
-    assert len(without) <= 4, without
+    assert len(without) <= len(kinds) // 10, without
 
 
 def test_a_page_asks_the_database_once_more_at_most(app: Flask, client: FlaskClient) -> None:
