@@ -25,6 +25,7 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "checkout": N_("Checkout"),
     "chore": N_("Work that comes round"),
     "correction": N_("Correction of an attestation"),
+    "fee_consent": N_("Acceptance of fees"),
     "fee_schedule": N_("Fee schedule"),
     "fee_statement": N_("Statement of fees"),
     "incoming_mail": N_("Mail that came in"),
@@ -49,7 +50,9 @@ SUBJECTS: Final[Mapping[str, str]] = {
 }
 """The tables that events are about; one that is not here is shown by its name."""
 WHATS: Final[Mapping[str, str]] = {
+    "accepted": N_("Accepted"),
     "account": N_("Account changed"),
+    "announced": N_("Announced"),
     "answered": N_("Answered"),
     "asked for": N_("Asked for"),
     "audit trail exported": N_("Audit trail exported"),
