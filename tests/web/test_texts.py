@@ -219,6 +219,14 @@ def test_there_is_one_draft_of_a_page_and_it_can_be_put_away(
     assert "Zebra" not in client.get("/en/contact").text
 
 
+def test_a_very_long_part_is_compared_as_a_whole(app: Flask, editor: FlaskClient) -> None:
+    long = "# T\n\n" + "so many words " * 4_000
+    write(app, editor, texts(en=long))
+    page = editor.get("/en/operator/pages/contact/versions/1")
+    assert page.status_code == 200
+    assert page.text.count("<ins>") <= 3
+
+
 def test_a_text_that_is_too_long_is_kept_in_the_form(app: Flask, editor: FlaskClient) -> None:
     post(editor, "/en/operator/pages/contact/draft")
     answer = post(

@@ -25,6 +25,8 @@ from cnn_offset.web import row_id
 
 SHOWN: Final = 50
 SHIPPED: Final = "shipped"
+COMPARED: Final = 30_000
+"""Characters up to which two parts are compared word by word; above, as wholes."""
 _PAGE: Final = "/operator/pages/<page>"
 _VERSION: Final = f"{_PAGE}/versions/<int(max={2**31 - 1}):version_number>"
 
@@ -227,7 +229,11 @@ def _compared(old: str, new: str) -> list[dict[str, Any]]:
     for anchor in [*right, *(each for each in left if each not in right)]:
         one, other = left.get(anchor, ""), right.get(anchor, "")
         if one != other:
-            taken, added = reviewing.compared(one, other)
+            taken, added = (
+                reviewing.compared(one, other)
+                if len(one) + len(other) <= COMPARED
+                else ([(one, True)] if one else [], [(other, True)] if other else [])
+            )
             found.append({"old": taken, "new": added})
     return found
 
