@@ -78,7 +78,8 @@ def _few(name: str, *columns: Any, where: str) -> None:
 
 Index("ix_order_placed", Order.placed_at, Order.id)
 Index("ix_order_method", Order.method_id, Order.status, Order.placed_at, Order.id)
-_few("ix_order_unpaid", Order.pay_by, where=UNPAID)
+# The status too, though it is always the same: SQLite would else take another index.
+_few("ix_order_unpaid", Order.status, Order.pay_by, where=UNPAID)
 Index("ix_order_line_block", OrderLine.block_id, OrderLine.order_id)
 Index("ix_order_term_found", OrderTerm.term, OrderTerm.order_id)
 Index("ix_block_ref", Block.block_ref)

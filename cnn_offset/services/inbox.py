@@ -56,7 +56,7 @@ STATUSES: Final[Mapping[Tray, Sequence[OrderStatus]]] = {
     Tray.ENDED: (O.LAPSED, O.WITHDRAWN, O.REFUNDED),
 }
 # The same words as in the partial index, or the databases would not take it.
-_UNDEALT: Final = text("status = 'placed' AND in_progress_at IS NULL")
+UNDEALT: Final = text("status = 'placed' AND in_progress_at IS NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _branches(
     mine = select(Order.id).where(Order.provider_id == provider_id)
     if query.tray is Tray.UNDEALT:
         wanted = [each for each in bank_methods if query.method_id in ("", each)]
-        return [mine.where(_UNDEALT, Order.method_id == each) for each in wanted]
+        return [mine.where(UNDEALT, Order.method_id == each) for each in wanted]
     if query.tray is Tray.ALL and not query.method_id:
         return [mine]
     branches = [mine.where(Order.status == each) for each in STATUSES.get(query.tray, tuple(O))]

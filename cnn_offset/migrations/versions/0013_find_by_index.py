@@ -34,7 +34,7 @@ WORK = (
 INDEXES = (
     ("ix_order_placed", "order", ["placed_at", "id"], ""),
     ("ix_order_method", "order", ["method_id", "status", "placed_at", "id"], ""),
-    ("ix_order_unpaid", "order", ["pay_by"], "status = 'placed'"),
+    ("ix_order_unpaid", "order", ["status", "pay_by"], "status = 'placed'"),
     ("ix_order_line_block", "order_line", ["block_id", "order_id"], ""),
     ("ix_order_term_found", "order_term", ["term", "order_id"], ""),
     ("ix_block_ref", "block", ["block_ref"], ""),

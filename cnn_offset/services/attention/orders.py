@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.status import CancellationStatus, OrderStatus, PaymentStatus, RefundStatus
@@ -15,12 +15,15 @@ from cnn_offset.models import Cancellation, DealtWith, Event, Order, Payment, Pa
 from cnn_offset.models.attending import ODD, STUCK, UNPAID
 from cnn_offset.services import selling
 from cnn_offset.services.attention.kinds import STATES, Entry, Kind, waits
+from cnn_offset.services.inbox import UNDEALT
 from cnn_offset.services.settling import RELEASED
 
 TOO_LONG: Final = timedelta(minutes=15)
 """Paid units are cancelled within seconds; after this somebody should know (trust-details 5)."""
 LONGEST_WAY: Final = timedelta(days=14)
 """An e-check clears within ten days."""
+MOST_PROVIDERS: Final = 1000
+"""That send their bank details themselves."""
 C, O, P = CancellationStatus, OrderStatus, PaymentStatus  # noqa: E741
 
 
@@ -202,21 +205,22 @@ def refund_refused(session: Session, _now: datetime, limit: int) -> Iterator[Ent
 
 def overdue(session: Session, now: datetime, limit: int) -> Iterator[Entry]:
     """Providers that send their bank details themselves and have not within two days."""
+    own = session.execute(
+        select(PayoutMethod.provider_id, PayoutMethod.method_id)
+        .where(PayoutMethod.account["sends_own_details"].as_string().is_not(None))
+        .order_by(PayoutMethod.id)
+        .limit(MOST_PROVIDERS)
+    ).all()
     for order in session.scalars(
         select(Order)
-        .join(
-            PayoutMethod,
-            (PayoutMethod.provider_id == Order.provider_id)
-            & (PayoutMethod.method_id == Order.method_id),
-        )
         .where(
-            Order.status == O.PLACED,
-            Order.in_progress_at.is_(None),
+            UNDEALT,
+            Order.provider_id.in_({provider_id for provider_id, _ in own}),
+            Order.method_id.in_({method_id for _, method_id in own}),
             Order.placed_at <= now - timedelta(days=selling.WORKING_DAYS),
-            PayoutMethod.account["sends_own_details"].as_string().is_not(None),
             waits(Kind.OVERDUE),
         )
-        .options(joinedload(Order.provider))
+        .options(selectinload(Order.provider))
         .order_by(Order.id)
         .limit(limit)
     ):
