@@ -10,7 +10,11 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from cnn_offset.extensions import db
+from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.models import Order, OrderTerm
+from cnn_offset.services.inbox import index_order
+from tests.conftest import Clock
+from tests.web.selling import sell
 
 AT = "2026-11-01 10:00:00+00:00"
 
@@ -133,3 +137,21 @@ def test_going_back_loses_only_what_is_new(any_app: Flask) -> None:
         assert enabled == [True, False]
         assert run("SELECT quantity FROM offer") == [(80,)]
         upgrade()
+
+
+def test_orders_that_were_there_are_found_by_their_beneficiary(
+    any_app: Flask, clock: Clock
+) -> None:
+    """What a later order enters when it is placed, earlier ones get from the migration."""
+    sale = sell(any_app, clock, method="paypal")
+    with any_app.app_context():
+        run("UPDATE \"order\" SET beneficiary = 'Łódź  Straße, Œuvre Ærø 7'")
+        with unit_of_work() as session:
+            session.query(OrderTerm).delete()
+            index_order(session, session.get_one(Order, sale.order_id))
+        placed = run("SELECT term FROM order_term WHERE term LIKE 'for:%' ORDER BY term")
+        assert len(placed) == 5
+        downgrade(revision="0012")
+        assert run("SELECT term FROM order_term WHERE term LIKE 'for:%'") == []
+        upgrade()
+        assert run("SELECT term FROM order_term WHERE term LIKE 'for:%' ORDER BY term") == placed
