@@ -51,6 +51,19 @@ def board(session: Session, period: Period) -> tuple[Figures, list[Section]]:
         statuses(now, before),
         *shared(now, before),
         _money(
+            "placed",
+            gettext("Orders placed by currency"),
+            " ".join(
+                [
+                    gettext(BY_ORDER),
+                    gettext("Amounts in different currencies are never added up."),
+                ]
+            ),
+            gettext("No order was placed in this period."),
+            now,
+            before,
+        ),
+        _money(
             "paid",
             gettext("Payments by method"),
             gettext(BY_PAYMENT),
@@ -148,7 +161,9 @@ def _change(new: int, old: int) -> Decimal | None:
 def _money(
     measure: str, title: str, definition: str, empty: str, now: Figures, before: Figures
 ) -> Section:
-    found, earlier = now.by(measure, "money"), before.by(measure, "money")
+    by_method = measure != "placed"
+    dimension = "money" if by_method else "currency"
+    found, earlier = now.by(measure, dimension), before.by(measure, dimension)
 
     def amount(value: str, counts: Mapping[str, Count]) -> Money:
         currency = value.rpartition(":")[2]
@@ -156,16 +171,15 @@ def _money(
 
     def word(value: str) -> str:
         method_id, _, currency = value.rpartition(":")
-        return f"{method_title(method_id)}, {currency}"
+        return f"{method_title(method_id)}, {currency}" if by_method else currency
 
-    is_paid = measure == "paid"
     return Section(
         measure,
         title,
         definition,
         [
-            gettext("Method of payment"),
-            gettext("Orders") if is_paid else gettext("Refunds"),
+            gettext("Method of payment") if by_method else gettext("Currency"),
+            gettext("Refunds") if measure == "refunded" else gettext("Orders"),
             gettext("Amount"),
             gettext("Amount before"),
         ],
