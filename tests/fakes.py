@@ -54,7 +54,7 @@ class FakePay(ProcessorPlugin):
         self.failures_after: list[PluginError] = []
         self.refunds: dict[str, Money] = {}
         self.fees_back: dict[str, Money | None] = {}
-        self.refunds_asked: list[str] = []
+        self.refunds_asked: list[tuple[str, Money, Money | None]] = []
         self.refund_status = DONE
 
     def _fail(self) -> None:
@@ -118,7 +118,7 @@ class FakePay(ProcessorPlugin):
     ) -> Sequence[Fact]:
         """Give back once for a key. ``failures_after`` are raised once it is done."""
         self._fail()
-        self.refunds_asked.append(key)
+        self.refunds_asked.append((key, amount, fee))
         if key not in self.refunds:
             self.refunds[key] = amount
             self.fees_back[key] = fee

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from cnn_offset.domain.fee import remaining
 from cnn_offset.domain.money import Money
-from cnn_offset.domain.payment import Fact, FactKind, FactStatus, latest
+from cnn_offset.domain.payment import Fact, FactKind, FactStatus, latest, left
 from cnn_offset.domain.period import Period
 from cnn_offset.domain.status import FeeStatementStatus, OrderStatus
 from cnn_offset.domain.text import N_
@@ -77,21 +77,21 @@ def taken(payments: Iterable[Payment]) -> int:
     return found
 
 
-def share_of_refund(payment: Payment, amount: Money) -> Money | None:
+def share_of_refund(payment: Payment, amount: Money) -> int:
     """Return how much of the fee a processor has set aside goes back with a refund.
 
-    In proportion to all that has gone back by then; None if it has set nothing aside.
+    In proportion to what the provider keeps of what was due; money beyond that bore no fee.
+    Never more than was set aside, in minor units; 0 if nothing was.
     """
-    took = taken([payment])
-    if not payment.fee_minor or took <= 0:
-        return None
-    gone = amount.minor + sum(
-        fact.amount.minor
-        for fact in _latest(payment)
-        if fact.kind is FactKind.REFUND and fact.status is FactStatus.DONE and fact.amount
+    rest = left(each.value for each in payment.facts)
+    if not payment.fee_minor or rest is None or rest.currency != payment.currency:
+        return 0
+    due = payment.amount_minor
+    before, after = (
+        remaining(payment.fee_minor, due, due - min(due, kept))
+        for kept in (rest.minor, rest.minor - amount.minor)
     )
-    back = took - remaining(payment.fee_minor, payment.amount_minor, gone)
-    return Money(back, payment.currency) if back > 0 else None
+    return max(0, min(before - after, taken([payment])))
 
 
 def _latest(payment: Payment) -> list[Fact]:

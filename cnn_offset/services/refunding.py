@@ -17,7 +17,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from cnn_offset.domain.fee import remaining
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus, left
 from cnn_offset.domain.status import OrderStatus, RefundStatus
@@ -204,7 +203,7 @@ def _order_refund(session: Session, proposal: Proposal, actor: str, now: datetim
         key=f"r{payment.key.removeprefix('p')}-{(count or 0) + 1}",
         amount_minor=amount.minor,
         currency=amount.currency,
-        fee_minor=_fee_back(payment, amount),
+        fee_minor=fee_statements.share_of_refund(payment, amount),
         reason=proposal.reason,
         asked_by=proposal.asked_by,
         approved_by=actor,
@@ -218,22 +217,6 @@ def _order_refund(session: Session, proposal: Proposal, actor: str, now: datetim
         raise ServiceError(N_("A refund of this payment is on its way already.")) from error
     why = f"{amount}: {proposal.reason}"
     note(session, refund, old="", new=str(refund.status), actor=actor, why=why, now=now)
-
-
-def _fee_back(payment: Payment, amount: Money) -> int:
-    """Return how much of the fee set aside with ``payment`` goes back with ``amount``.
-
-    In proportion to what the provider keeps of what was due; money beyond that bore no fee.
-    """
-    rest = left(each.value for each in payment.facts)
-    if not payment.fee_minor or rest is None or rest.currency != payment.currency:
-        return 0
-    total = payment.amount_minor
-    before, after = (
-        remaining(payment.fee_minor, total, total - min(total, kept))
-        for kept in (rest.minor, rest.minor - amount.minor)
-    )
-    return before - after
 
 
 def give_back(
@@ -256,7 +239,8 @@ def give_back(
         if not isinstance(plugin, ProcessorPlugin):
             raise UnavailableError(f"payment method {payment.method_id} is not configured")
         payee, ref, amount, key = payment.payee, payment.processor_ref, refund.amount, refund.key
-        fee = fee_statements.share_of_refund(payment, amount)
+        # As committed: what is told again under the same key must be the same.
+        fee = refund.fee
     try:
         facts = plugin.refund(payee, ref, amount, key=key, fee=fee)
     except RefusedError as error:

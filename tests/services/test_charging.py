@@ -370,10 +370,10 @@ def test_a_refund_through_us_takes_the_fee_along(shop: Shop) -> None:
     payment_id = shop.open(shop.order(10))
     shop.money(payment_id)
     payment = shop.payment(payment_id)
-    assert share_of_refund(payment, Money(2500, "USD")) == Money(125, "USD")
-    assert share_of_refund(payment, Money(1000, "USD")) == Money(50, "USD")
+    assert share_of_refund(payment, Money(2500, "USD")) == 125
+    assert share_of_refund(payment, Money(1000, "USD")) == 50
     refund(shop, payment_id, 1000, platform=50)
-    assert share_of_refund(shop.payment(payment_id), Money(1500, "USD")) == Money(75, "USD")
+    assert share_of_refund(shop.payment(payment_id), Money(1500, "USD")) == 75
 
 
 def test_a_billed_order_that_is_refunded_comes_back(shop: Shop) -> None:

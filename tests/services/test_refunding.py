@@ -229,6 +229,23 @@ def test_of_the_fee_goes_back_what_the_provider_gives_up(shop: Shop) -> None:
     assert list(shop.pay.fees_back.values()) == [Money(125, "USD")]
 
 
+def test_what_is_told_again_is_the_same_even_if_the_money_went_back_meanwhile(shop: Shop) -> None:
+    """A processor refuses a key with another body; so the fee's part is part of the intent."""
+    payment_id = due_back(shop, Money(2600, "USD"))
+    with unit_of_work() as session:
+        session.get_one(Payment, payment_id).fee_minor = 125
+    approve(shop, propose(shop, payment_id))
+    shop.pay.failures_after = [OutcomeUnknownError("time-out")]
+    work(shop, rounds=1)
+    assert jobs.do("payment", payment_id), "the facts come in by themselves"
+    shop.clock.tick(minutes=20)
+    work(shop)
+    assert len(shop.pay.refunds_asked) == 2
+    assert set(shop.pay.refunds_asked) == {
+        (refund_of(payment_id).key, Money(2600, "USD"), Money(125, "USD"))
+    }
+
+
 def test_what_went_back_before_it_was_decided_needs_no_refund(shop: Shop) -> None:
     order_id = shop.order()
     payment_id = shop.open(order_id)
