@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, Response, g, render_template, request, session
@@ -123,6 +123,14 @@ def row_id(text: str) -> int:
     if not 0 < number < 2**63:
         raise ValueError(text)
     return number
+
+
+def last_shown(found: Sequence[Any], size: int) -> Any:
+    """Return the id that the next page goes on from; None if ``found`` has no more than a page.
+
+    Lists ask for one row more than they show.
+    """
+    return found[size - 1].id if len(found) > size else None
 
 
 def as_download(data: bytes, filename: str, content_type: str) -> Response:

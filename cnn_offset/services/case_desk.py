@@ -64,9 +64,7 @@ def listed(session: Session, asked: Query, *, last: int | None, limit: int) -> S
     return session.scalars(wanted.order_by(Case.id.desc())).all()
 
 
-def _ours(
-    session: Session, asked: Query, wanted: Select[Case], last: int | None
-) -> Sequence[Case]:
+def _ours(session: Session, asked: Query, wanted: Select[Case], last: int | None) -> Sequence[Case]:
     wanted = wanted.where(Case.answer_by.is_not(None))
     if asked.kind:
         wanted = wanted.where(Case.kind == asked.kind)

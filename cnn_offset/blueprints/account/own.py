@@ -15,7 +15,7 @@ from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.i18n import language
 from cnn_offset.models import Order, User
 from cnn_offset.services import joining
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE = 50
 
@@ -36,7 +36,7 @@ def home() -> ResponseReturnValue:
         .order_by(Order.id.desc())
         .limit(PAGE + 1)
     ).all()
-    older = found[PAGE - 1].id if len(found) > PAGE else None
+    older = last_shown(found, PAGE)
     return render_template("account/home.html", orders=found[:PAGE], older=older)
 
 

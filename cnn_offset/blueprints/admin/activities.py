@@ -20,7 +20,7 @@ from cnn_offset.services import ServiceError, registering
 from cnn_offset.services.applying import read_activities
 from cnn_offset.services.registering import Registration
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 
@@ -40,7 +40,7 @@ def activities() -> ResponseReturnValue:
     return render_template(
         "admin/activities.html",
         activities=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         words=words,
         registry_id=registry_id,
         registries=_registries(),

@@ -20,7 +20,7 @@ from cnn_offset.guards import operator_may
 from cnn_offset.models import Application
 from cnn_offset.services import NotFoundError, ServiceError, applying
 from cnn_offset.typed import Typed
-from cnn_offset.web import as_download, row_id
+from cnn_offset.web import as_download, last_shown, row_id
 
 PAGE: Final = 50
 EVERY: Final = "all"
@@ -44,7 +44,7 @@ def applications() -> ResponseReturnValue:
     return render_template(
         "admin/applications.html",
         applications=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         status=chosen or EVERY,
         statuses=list(ApplicationStatus),
     )

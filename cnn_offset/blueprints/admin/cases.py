@@ -22,7 +22,7 @@ from cnn_offset.services import NotFoundError, ServiceError, case_desk, cases, e
 from cnn_offset.services.case_desk import Query, Tray
 from cnn_offset.services.cases import MOVED_ON, TEXT_LENGTH, Asked
 from cnn_offset.typed import Typed
-from cnn_offset.web import as_download, row_id
+from cnn_offset.web import as_download, last_shown, row_id
 
 PAGE: Final = 50
 REASON_LENGTH: Final = 2000
@@ -44,7 +44,7 @@ def list_cases() -> ResponseReturnValue:
     return render_template(
         "admin/cases.html",
         cases=found[:PAGE],
-        more=found[PAGE - 1].id if len(found) > PAGE else None,
+        more=last_shown(found, PAGE),
         asked=asked,
         trays=list(Tray),
         kinds=list(CaseKind),

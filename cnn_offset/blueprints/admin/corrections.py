@@ -22,7 +22,7 @@ from cnn_offset.models import Correction, Order, Proposal, ProposalKind
 from cnn_offset.services import NotFoundError, ServiceError, correcting, proposing
 from cnn_offset.services.reviewing import compared
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 _CORRECTION: Final = f"/operator/corrections/<int(max={2**63 - 1}):correction_id>"
@@ -40,9 +40,9 @@ def corrections() -> ResponseReturnValue:
     return render_template(
         "admin/corrections.html",
         asked=asked[:PAGE],
-        newer=asked[PAGE - 1].id if len(asked) > PAGE else None,
+        newer=last_shown(asked, PAGE),
         decided=decided[:PAGE],
-        older=decided[PAGE - 1].id if len(decided) > PAGE else None,
+        older=last_shown(decided, PAGE),
     )
 
 

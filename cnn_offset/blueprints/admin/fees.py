@@ -25,7 +25,7 @@ from cnn_offset.models import FeeSchedule
 from cnn_offset.services import ServiceError, charging, fee_schedules, fee_statements
 from cnn_offset.services.selling import read_amount
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 FEWEST_LINES: Final = 6
@@ -261,7 +261,7 @@ def fee_statement_list() -> ResponseReturnValue:
     return render_template(
         "admin/fee_statements.html",
         statements=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         status=status,
         statuses=list(FeeStatementStatus),
         month=fee_words.month,

@@ -18,7 +18,7 @@ from cnn_offset.guards import operator_may_by
 from cnn_offset.models import Proposal
 from cnn_offset.services import ServiceError, proposing
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 _PROPOSAL: Final = f"/operator/proposals/<int(max={2**63 - 1}):proposal_id>"
@@ -36,9 +36,9 @@ def proposals() -> ResponseReturnValue:
     return render_template(
         "admin/proposals.html",
         waiting=waiting[:PAGE],
-        newer=waiting[PAGE - 1].id if len(waiting) > PAGE else None,
+        newer=last_shown(waiting, PAGE),
         decided=decided[:PAGE],
-        older=decided[PAGE - 1].id if len(decided) > PAGE else None,
+        older=last_shown(decided, PAGE),
         kinds=KINDS,
     )
 

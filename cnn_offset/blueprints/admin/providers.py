@@ -23,7 +23,7 @@ from cnn_offset.models import AccountKind, Proposal, ProposalKind, Provider
 from cnn_offset.services import NotFoundError, ServiceError, entitling, mapping, suspending
 from cnn_offset.services.entitling import Entitlement
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 _MAPPING: Final = f"/operator/providers/<slug>/mappings/<int(max={2**63 - 1}):mapping_id>"
@@ -43,7 +43,7 @@ def providers() -> ResponseReturnValue:
     return render_template(
         "admin/providers.html",
         providers=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         words=words,
     )
 

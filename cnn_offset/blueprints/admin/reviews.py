@@ -18,7 +18,7 @@ from cnn_offset.guards import operator_may
 from cnn_offset.i18n import LANGUAGES
 from cnn_offset.models import Activity, Listing
 from cnn_offset.services import ServiceError, describing, listing, reviewing
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 _REVIEW: Final = f"/operator/reviews/<int(max={2**63 - 1}):listing_id>"
@@ -33,7 +33,7 @@ def reviews() -> ResponseReturnValue:
     return render_template(
         "admin/reviews.html",
         listings=found[:PAGE],
-        newer=found[PAGE - 1].id if len(found) > PAGE else None,
+        newer=last_shown(found, PAGE),
     )
 
 

@@ -38,7 +38,7 @@ from cnn_offset.reports import BATCH, BOM, plain_cell
 from cnn_offset.services import NotFoundError, ServiceError, survey_example, surveying
 from cnn_offset.services.surveying import SurveyTexts
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 LONGEST_TITLE: Final = 120
@@ -62,7 +62,7 @@ def surveys() -> ResponseReturnValue:
     return render_template(
         "admin/surveys.html",
         surveys=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
     )
 
 
@@ -127,7 +127,7 @@ def _survey_page(survey_id: int, error: str = "") -> ResponseReturnValue:
         kinds=KINDS,
         most=MOST_QUESTIONS,
         replies=replies[:PAGE],
-        older=replies[PAGE - 1].id if len(replies) > PAGE else None,
+        older=last_shown(replies, PAGE),
         is_draft=found.status is SurveyStatus.DRAFT,
         errors={"": error} if error else {},
     )

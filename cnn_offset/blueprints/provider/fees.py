@@ -17,7 +17,7 @@ from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.guards import staff_may
 from cnn_offset.models import FeeStatement
 from cnn_offset.services import charging, fee_schedules, fee_statements
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 24
 _STATEMENT: Final = f"/provider/fees/statements/<int(max={2**63 - 1}):fee_statement_id>"
@@ -46,7 +46,7 @@ def fees() -> ResponseReturnValue:
         rate=fee_words.rate,
         month=fee_words.month,
         statements=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         may=current_user.may(Duty.FEES),
     )
 

@@ -22,7 +22,7 @@ from cnn_offset.i18n import language
 from cnn_offset.models import BankEntry, Finding, Order, Payment
 from cnn_offset.services import ServiceError, bank_entries, banking, matching, selling
 from cnn_offset.services.settling import Outcome
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE = 50
 PARTS = 6
@@ -204,7 +204,7 @@ def money() -> ResponseReturnValue:
     return render_template(
         "provider/entries.html",
         entries=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         status=status,
         finding=finding,
         search=search,

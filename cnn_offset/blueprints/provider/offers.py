@@ -32,7 +32,7 @@ from cnn_offset.services import ServiceError, charging, offering, paying_out, st
 from cnn_offset.services.offering import Outside, TermError, Terms
 from cnn_offset.services.selling import read_amount
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE: Final = 50
 TESTED_LATELY: Final = timedelta(minutes=10)
@@ -93,7 +93,7 @@ def offers() -> ResponseReturnValue:
     return render_template(
         "provider/offers.html",
         offers=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         show=show,
         asked=asked,
         **for_pages(),

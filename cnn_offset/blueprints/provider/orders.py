@@ -34,7 +34,7 @@ from cnn_offset.services import (
 )
 from cnn_offset.services.inbox import InboxQuery, Tray
 from cnn_offset.typed import Typed
-from cnn_offset.web import row_id
+from cnn_offset.web import last_shown, row_id
 
 PAGE = 50
 TRAYS = {
@@ -73,7 +73,7 @@ def orders() -> ResponseReturnValue:
     return render_template(
         "provider/orders.html",
         orders=found[:PAGE],
-        more=found[PAGE - 1].id if len(found) > PAGE else None,
+        more=last_shown(found, PAGE),
         asked=asked,
         trays=TRAYS,
         counts=inbox.count_orders(session, mine, bank_methods=by_bank),

@@ -32,7 +32,7 @@ from cnn_offset.plugins.payments.statements import format_of, table
 from cnn_offset.plugins.payments.statements.table import TableMapping
 from cnn_offset.services import NotFoundError, ServiceError
 from cnn_offset.services import statements as taking
-from cnn_offset.web import row_id, takes_upload
+from cnn_offset.web import last_shown, row_id, takes_upload
 
 PAGE = 50
 ROUNDS: Final = 5
@@ -77,7 +77,7 @@ def _page(errors: dict[str, str] | None = None) -> ResponseReturnValue:
     page = render_template(
         "provider/statements.html",
         statements=found[:PAGE],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        older=last_shown(found, PAGE),
         payout=payout,
         errors=errors or {},
     )

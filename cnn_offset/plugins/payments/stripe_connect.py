@@ -422,9 +422,7 @@ class StripeConnect(ProcessorPlugin):
         The fee is the platform's own object, with refunds of its own: one for each refund
         that asked for it, in the same order.
         """
-        marked = [
-            each for each in refunds if FEE_BACK in (each.to_dict().get("metadata") or {})
-        ]
+        marked = [each for each in refunds if FEE_BACK in (each.to_dict().get("metadata") or {})]
         fee = charge.application_fee if isinstance(charge, stripe.Charge) else None
         if not marked or not isinstance(fee, str):
             return {}
