@@ -45,13 +45,21 @@ class Attestation(WorkMixin, Model):
             sqlite_where=text("supersedes_id IS NULL"),
             postgresql_where=text("supersedes_id IS NULL"),
         ),
+        # Partial: nearly all rows have none, and an index full of nothing is not used.
+        Index(
+            "uq_attestation_supersedes_id",
+            "supersedes_id",
+            unique=True,
+            sqlite_where=text("supersedes_id IS NOT NULL"),
+            postgresql_where=text("supersedes_id IS NOT NULL"),
+        ),
         due_index("attestation"),
     )
     MOVES: ClassVar[Mapping[Any, Any]] = ATTESTATION_MOVES
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
-    supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("attestation.id"), unique=True)
+    supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("attestation.id"))
     """The one that this one replaces: same units, same serial numbers."""
     correction: Mapped[str] = mapped_column(default="", server_default="")
     """Why it replaces another; anybody may read it in the record."""

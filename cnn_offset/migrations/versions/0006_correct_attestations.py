@@ -11,6 +11,7 @@ depends_on = None
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 ANOTHER = "ck_attestation_supersedes_another"
 FIRST = sa.text("supersedes_id IS NULL")
+SECOND = sa.text("supersedes_id IS NOT NULL")
 DUE = sa.text("due_at IS NOT NULL")
 ASKED = sa.text("status = 'asked'")
 QUEUED = sa.text("status = 'queued'")
@@ -23,12 +24,19 @@ def upgrade() -> None:
             sa.Column("correction", sa.Text(), server_default="", nullable=False)
         )
         attestation.drop_constraint("uq_attestation_order_id", type_="unique")
-        attestation.create_unique_constraint("uq_attestation_supersedes_id", ["supersedes_id"])
         attestation.create_foreign_key(
             "fk_attestation_supersedes_id_attestation", "attestation", ["supersedes_id"], ["id"]
         )
         attestation.create_check_constraint(op.f(ANOTHER), "supersedes_id != id")
     op.create_index("ix_attestation_order", "attestation", ["order_id", "id"])
+    op.create_index(
+        "uq_attestation_supersedes_id",
+        "attestation",
+        ["supersedes_id"],
+        unique=True,
+        sqlite_where=SECOND,
+        postgresql_where=SECOND,
+    )
     op.create_index(
         "uq_attestation_first",
         "attestation",
@@ -160,11 +168,11 @@ def downgrade() -> None:
     op.drop_index(
         "uq_attestation_first", table_name="attestation", sqlite_where=FIRST, postgresql_where=FIRST
     )
+    op.drop_index("uq_attestation_supersedes_id", table_name="attestation")
     op.drop_index("ix_attestation_order", table_name="attestation")
     with op.batch_alter_table("attestation") as attestation:
         attestation.drop_constraint(op.f(ANOTHER), type_="check")
         attestation.drop_constraint("fk_attestation_supersedes_id_attestation", type_="foreignkey")
-        attestation.drop_constraint("uq_attestation_supersedes_id", type_="unique")
         attestation.create_unique_constraint("uq_attestation_order_id", ["order_id"])
         attestation.drop_column("correction")
         attestation.drop_column("supersedes_id")
