@@ -13,8 +13,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from cnn_offset import jobs
+from cnn_offset.blueprints.admin import system
+from cnn_offset.blueprints.admin.audit_words import SUBJECTS
+from cnn_offset.chores import CHORES
 from cnn_offset.domain.staff import OperatorRole
 from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.jobs import WORK
 from cnn_offset.models import CallHealth, Event, Message, Order, Proposal, Switch
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
 from tests.conftest import Clock
@@ -54,6 +58,11 @@ def test_pages_in_each_language(head: FlaskClient, lang: str, path: str) -> None
     answer = head.get(f"/{lang}/operator/system{path}")
     assert answer.status_code == 200
     assert answer.text.count("<h1") == 1
+
+
+def test_every_kind_of_work_has_words() -> None:
+    assert set(system.CHORES) == set(CHORES)
+    assert set(WORK) <= set(SUBJECTS)
 
 
 def test_settings_show_no_secret(make_app, clock: Clock) -> None:

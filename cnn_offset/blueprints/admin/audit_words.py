@@ -45,6 +45,7 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "support_case": N_("Support case"),
     "survey": N_("Survey"),
     "switch": N_("What operators set"),
+    "tally": N_("Figures of a day"),
     "user": N_("Account of a person"),
     "webhook_delivery": N_("News from a processor"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,6 +13,7 @@ from flask_security import current_user
 from sqlalchemy.orm import Session
 
 from cnn_offset import jobs, system_state
+from cnn_offset.blueprints.admin.audit_words import subject_text
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.blueprints.admin.proposed import Change, Described, describes
 from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
@@ -43,6 +44,19 @@ PHASES: Final = {
 }
 
 
+CHORES: Final[Mapping[str, str]] = {
+    "check": N_("Adding everything up"),
+    "desk_digest": N_("The day’s mail to operators"),
+    "fee_days": N_("Schedules of fees that begin"),
+    "fee_statements": N_("Monthly statements of fees"),
+    "figures": N_("Counting figures"),
+    "forget_senders": N_("Forgetting who answered surveys"),
+    "mailbox": N_("Fetching mails"),
+    "retention": N_("Forgetting old personal data"),
+}
+"""Work that comes round, in words."""
+
+
 @bp.get("/operator/system")
 def system() -> ResponseReturnValue:
     """Show plug-ins, registries, work, mail, storage and versions as they are now."""
@@ -64,6 +78,8 @@ def system() -> ResponseReturnValue:
         work=watching.waiting(db.session(), kinds, now),
         most=watching.MOST,
         chores=watching.chores(db.session()),
+        chore_words=CHORES,
+        subject_text=subject_text,
         size=_size,
     )
 

@@ -113,7 +113,7 @@ def welcome(user: User, wanted: str = "", *, second: bool = False) -> ResponseRe
 def home_of(user: User) -> str:
     """Where somebody's work is."""
     if user.has_role("operator"):
-        return url_for("admin.orders")
+        return url_for("admin.attention")
     if user.has_role("provider") and user.provider_id:
         return url_for("provider.home")
     return url_for("account.home")
