@@ -17,7 +17,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from hypothesis import settings
-from sqlalchemy import create_engine, event, text
+from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Dialect, Engine, create_engine, event, text
+from sqlalchemy.util import LRUCache
+from werkzeug.routing import Rule
 
 from cnn_offset import accounts
 from cnn_offset.app import create_app
@@ -63,6 +66,42 @@ def _cheap_passwords() -> Iterator[None]:
         cheap = {"argon2__memory_cost": 64, "argon2__time_cost": 1}
         patch.setattr(accounts, "HASHING", {**HASHING, **cheap})
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _routes_compiled_once() -> Iterator[None]:
+    """Make the builder of each route once: nearly all that it costs to make an application.
+
+    What is made depends on the rule and its defaults alone; the rule itself is handed in.
+    """
+    real, known = Rule._compile_builder, {}
+
+    def compile_builder(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, rule.subdomain, repr(rule.defaults), append_unknown)
+        if key not in known:
+            known[key] = real(rule, append_unknown)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_builder)
+        yield
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates that some application has compiled already; the source is compared."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = CompiledTemplates()
 
 
 @dataclass
@@ -243,6 +282,18 @@ def _empty(url: str) -> None:
     engine.dispose()
 
 
+_SPOKEN: dict[str, tuple[Dialect, LRUCache[Any, Any]]] = {}
+
+
+def _compile_once(engine: Engine) -> None:
+    """Let all engines of a dialect share it and what it has compiled.
+
+    An application compiles each statement once in its life; thousands live a second each.
+    """
+    mine = (engine.dialect, LRUCache(5000))
+    engine.dialect, engine._compiled_cache = _SPOKEN.setdefault(engine.dialect.name, mine)
+
+
 def _no_waiting_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = OFF")
 
@@ -261,7 +312,9 @@ def make_app(
             shutil.copy(_sqlite_template, folder / "cnn_offset.sqlite")
         app = create_app(settings(**changes), instance_path=str(folder), clock=clock)
         app.config["TESTING"] = True
+        app.jinja_env.bytecode_cache = TEMPLATES
         with app.app_context():
+            _compile_once(db.engine)
             if db.engine.dialect.name == "sqlite":
                 event.listen(db.engine, "connect", _no_waiting_for_the_disk)
         made.append(app)
