@@ -99,7 +99,8 @@ def note(
             "order_id": order_id,
             "old": old,
             "new": new,
-            "actor": actor,
+            # The column holds so many; an address may be longer.
+            "actor": actor[:120],
             "why": why,
             "at": now,
         },
