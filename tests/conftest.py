@@ -290,8 +290,12 @@ def _compile_once(engine: Engine) -> None:
 
     An application compiles each statement once in its life; thousands live a second each.
     """
-    mine = (engine.dialect, LRUCache(5000))
-    engine.dialect, engine._compiled_cache = _SPOKEN.setdefault(engine.dialect.name, mine)
+    name = engine.dialect.name
+    if name not in _SPOKEN:
+        # At its first connection a dialect learns what it speaks to.
+        engine.connect().close()
+        _SPOKEN[name] = engine.dialect, LRUCache(5000)
+    engine.dialect, engine._compiled_cache = _SPOKEN[name]
 
 
 def _no_waiting_for_the_disk(connection: Any, _record: object) -> None:

@@ -28,12 +28,10 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from cnn_offset.domain.period import Period
 from cnn_offset.domain.reference import creditor_reference, parse_attestation_number
 from cnn_offset.domain.status import OrderStatus
-from cnn_offset.domain.units import CerSerial, SerialError
 from cnn_offset.models import (
     Attestation,
     Block,
     Cancellation,
-    CancelledRange,
     Order,
     OrderLine,
     OrderTerm,
@@ -42,7 +40,7 @@ from cnn_offset.models import (
     Provider,
     RecordTerm,
 )
-from cnn_offset.services.recording import MOST, words
+from cnn_offset.services.recording import MOST, owners_of_serial, words
 
 SCANNED: Final = 5000
 """So many orders with the rarest word are looked through at a time."""
@@ -260,7 +258,7 @@ def _exactly(
         )
         yield _Way(lines, may_be_long=True)
     yield from _attested(text, below)
-    for order_id in _owners_of_serial(session, bare, registry_ids):
+    for order_id in owners_of_serial(session, bare, registry_ids):
         yield _Way(one.where(Order.id == order_id))
 
 
@@ -281,28 +279,6 @@ def _attested(text: str, below: int) -> Iterator[_Way]:
     serial = f"serial:{text.casefold()[:70]}"
     terms = select(RecordTerm.attestation_id).where(RecordTerm.term == serial)
     yield _Way(wanted.where(Attestation.id.in_(terms.limit(SCANNED))))
-
-
-def _owners_of_serial(session: Session, bare: str, registry_ids: Collection[str]) -> Iterator[int]:
-    """Yield the orders for which a unit with this serial number was cancelled."""
-    try:
-        serial = CerSerial.parse(bare.upper())
-    except SerialError:
-        return
-    for registry_id in registry_ids:
-        # No two ranges overlap: the first that ends at or after the number can hold it.
-        row = session.scalar(
-            select(CancelledRange)
-            .where(
-                CancelledRange.registry_id == registry_id,
-                CancelledRange.series == serial.party,
-                CancelledRange.last >= serial.number,
-            )
-            .order_by(CancelledRange.last)
-            .limit(1)
-        )
-        if row is not None and row.first <= serial.number:
-            yield session.get_one(Cancellation, row.cancellation_id).order_id
 
 
 def _words(session: Session, text: str, below: int) -> Iterator[_Way]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -169,7 +169,7 @@ def find_entries(
     number = parse_attestation_number(text)
     if number and number[0] > MOST:
         return RecordPage([], None)
-    serial_owner = None if number else _owner_of_serial(session, text, registry_ids)
+    serial_owner = None if number else next(owners_of_serial(session, text, registry_ids), None)
     if number:
         statement = statement.where(
             Attestation.sequence == number[0], Attestation.year == number[1]
@@ -221,8 +221,9 @@ def _known(session: Session, term: str) -> bool:
     return bool(session.scalar(select(exists().where(RecordTerm.term == term))))
 
 
-def _owner_of_serial(session: Session, text: str, registry_ids: Collection[str]) -> int | None:
-    """Return the order for which the CER with serial number ``text`` was cancelled.
+def owners_of_serial(session: Session, text: str, registry_ids: Collection[str]) -> Iterator[int]:
+    """Yield the order, in each registry, for which the CER with serial number ``text`` was
+    cancelled.
 
     No two ranges overlap, so the first that ends at or after the number is the only one
     that can hold it. Serial numbers of other units are opaque: of those only the first and
@@ -231,7 +232,7 @@ def _owner_of_serial(session: Session, text: str, registry_ids: Collection[str])
     try:
         serial = CerSerial.parse("".join(text.split()).upper())
     except SerialError:
-        return None
+        return
     for registry_id in registry_ids:
         row = session.scalar(
             select(CancelledRange)
@@ -244,8 +245,7 @@ def _owner_of_serial(session: Session, text: str, registry_ids: Collection[str])
             .limit(1)
         )
         if row is not None and row.first <= serial.number:
-            return session.get_one(Cancellation, row.cancellation_id).order_id
-    return None
+            yield session.get_one(Cancellation, row.cancellation_id).order_id
 
 
 def entry(session: Session, sequence: int, year: int) -> RecordEntry:
