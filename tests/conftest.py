@@ -266,6 +266,11 @@ def _empty(url: str) -> None:
         connection.execute(text("SET session_replication_role = replica"))
         for table in Model.metadata.sorted_tables:
             connection.execute(table.delete())
+        connection.execute(
+            text(
+                "SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences"
+            )
+        )
         connection.execute(text("INSERT INTO counter VALUES ('attestation', 0)"))
         connection.execute(text("INSERT INTO counter VALUES ('mails_dropped', 0)"))
         for name in CHORES:
@@ -274,11 +279,6 @@ def _empty(url: str) -> None:
                 text("INSERT INTO chore (name, due_at) VALUES (:name, CURRENT_TIMESTAMP)"),
                 {"name": name},
             )
-        connection.execute(
-            text(
-                "SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences"
-            )
-        )
     engine.dispose()
 
 

@@ -27,6 +27,8 @@ from cnn_offset.models import (
     CancelledRange,
     Checkout,
     Event,
+    FeeStatement,
+    FeeStatementLine,
     Listing,
     Offer,
     OfferTerms,
@@ -198,6 +200,7 @@ def fill(app: Flask, size: Size) -> dict[str, Any]:
         "invitation_id": 1,
         "account_id": 1,
         "payout_id": 1,
+        "fee_statement_id": 1,
     }
 
 
@@ -280,8 +283,23 @@ def _rows(size: Size) -> list[tuple[Any, list[dict[str, Any]]]]:
         (Picture, [_picture(n) for n in range(1, projects + 1)]),
         (BankStatement, [_statement(n) for n in range(1, size.orders // 50 + 1)]),
         (BankEntry, [_entry(n, size) for n in range(1, size.orders // 5 + 1)]),
+        (FeeStatement, [_fee_statement(n) for n in range(1, size.orders // 50 + 1)]),
+        (FeeStatementLine, [_fee_line(each) for each in done]),
     ]
     return made
+
+
+def _fee_statement(n: int) -> dict[str, Any]:
+    return {
+        "id": n, "sequence": n, "provider_id": 1, "currency": "USD", "month": f"{2000 + n // 12}-{n % 12 + 1:02}",
+        "total_minor": 5 * n, "status": "open", "issued_at": NOW,
+        "data": {"name": "Provider", "lines": [], "country": "KE", "tax_id": "",
+                 "email": "p@example.org", "locale": "en", "pay_to": ["The bank"]},
+    }  # fmt: skip
+
+
+def _fee_line(order: dict[str, Any]) -> dict[str, Any]:
+    return {"statement_id": 1, "order_id": order["id"], "amount_minor": 5}
 
 
 def _payout(method_id: str, account: dict[str, str]) -> dict[str, Any]:

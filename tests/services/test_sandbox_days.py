@@ -366,7 +366,7 @@ def test_money_in_doubt_before_the_registry_was_told(town: Town, method: str, ch
     town.sweep(3)
     assert town.status(order_id) is OrderStatus.IN_REVIEW
     assert town.units() == {}
-    assert town.waiting() == {"in_review"}
+    assert town.waiting() == {"in_review", *(["disputed"] if choice == "dispute" else [])}
 
 
 @pytest.mark.usefixtures("no_papers")

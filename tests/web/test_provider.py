@@ -237,7 +237,7 @@ def test_contact_is_shown_once_paid_and_each_look_is_kept(
     assert page.count(f"<span>{STAFF}</span>") == 3
     add_person(app, "operator@example.org", "operator")
     desk = log_in(app, "operator@example.org").get(f"/en/operator/orders/{sale.code}").text
-    assert desk.count("contact seen") == 2
+    assert desk.count("Contact looked at") == 2
     assert post(log_in(app, OTHER), path).status_code == 404
 
 
