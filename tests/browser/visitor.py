@@ -61,8 +61,10 @@ _SHAPE = """() => [...document.querySelectorAll("main *")].flatMap((each) => [ea
 
 
 def has_english(text: str) -> bool:
-    """Whether words stand in ``text`` that only English has; addresses do not count."""
-    return ENGLISH.search(re.sub(r"https?://\S+|\S+@\S+", "", text)) is not None
+    """Whether words stand in ``text`` that only English has; addresses and names of what is
+    filled in do not count.
+    """
+    return ENGLISH.search(re.sub(r"https?://\S+|\S+@\S+|%\(\w+\)[sd]", "", text)) is not None
 
 
 @cache
