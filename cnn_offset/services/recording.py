@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, exists, select, tuple_
+from sqlalchemy import ColumnElement, delete, exists, func, select, tuple_
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from cnn_offset.domain.attestation import AttestationData
@@ -199,6 +199,16 @@ def find_entries(
             statement = statement.where(
                 exists().where(each.term == term, each.attestation_id == Attestation.id)
             )
+    if query.year:
+        # Where the year ends the reading begins, not at the newest entry of all.
+        last = session.scalar(
+            select(func.max(RecordTerm.attestation_id)).where(
+                RecordTerm.term == f"year:{query.year}"[:80]
+            )
+        )
+        if last is None:
+            return RecordPage([], None)
+        statement = statement.where(newest <= last)
     if before is not None:
         statement = statement.where(newest < before)
     rows = session.scalars(statement.order_by(newest.desc()).limit(limit + 1)).all()
