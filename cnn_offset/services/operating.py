@@ -21,7 +21,7 @@ from cnn_offset.services import NotFoundError, ServiceError, factors
 from cnn_offset.services.joining import end_sessions, find_user
 from cnn_offset.services.mailing import queue_message
 from cnn_offset.services.moves import note
-from cnn_offset.services.staffing import INVITED_FOR, find_invitation
+from cnn_offset.services.staffing import INVITED_FOR, become_staff, find_invitation, use_up
 
 MOST_OPERATORS: Final = 100
 """People and open invitations of the desk."""
@@ -196,26 +196,16 @@ def join(session: Session, user: User, token_hash: str, *, now: datetime) -> Non
                 "Please ask to be invited with another address."
             )
         )
-    used = session.execute(
-        update(Invitation)
-        .where(
-            Invitation.id == invitation.id,
-            Invitation.accepted_at.is_(None),
-            Invitation.expires_at > now,
-        )
-        .values(accepted_at=now)
-    )
+    used = use_up(session, invitation, now=now)
     taken = session.execute(
         update(User)
         .where(User.id == user.id, User.provider_id.is_(None), User.operator_role.is_(None))
         .values(operator_role=invitation.operator_role, update_datetime=now)
     )
-    if used.rowcount != 1 or taken.rowcount != 1:  # type: ignore[attr-defined]
+    if not used or taken.rowcount != 1:  # type: ignore[attr-defined]
         raise NotFoundError
     session.refresh(user)
-    if not user.has_role(ROLE_NAME):
-        found = session.scalar(select(Role).where(Role.name == ROLE_NAME))
-        user.roles.append(found or Role(name=ROLE_NAME))
+    become_staff(session, user, ROLE_NAME)
     role = str(invitation.operator_role)
     note(session, user, old="", new=role, actor=user.email, why="joined by invitation", now=now)
     inviter = find_user(session, invitation.invited_by)

@@ -184,6 +184,20 @@ def find_invitation(session: Session, token_hash: str, *, now: datetime) -> Invi
     )
 
 
+def use_up(session: Session, invitation: Invitation, *, now: datetime) -> bool:
+    """Let an invitation serve; whether it still did, by compare-and-set."""
+    used = session.execute(
+        update(Invitation)
+        .where(
+            Invitation.id == invitation.id,
+            Invitation.accepted_at.is_(None),
+            Invitation.expires_at > now,
+        )
+        .values(accepted_at=now)
+    )
+    return bool(used.rowcount == 1)  # type: ignore[attr-defined]
+
+
 def join(session: Session, user: User, token_hash: str, *, now: datetime) -> Provider:
     """Make ``user`` one of the staff that an invitation is for; it serves once.
 
@@ -202,21 +216,13 @@ def join(session: Session, user: User, token_hash: str, *, now: datetime) -> Pro
                 "Please ask to be invited with another address."
             )
         )
-    used = session.execute(
-        update(Invitation)
-        .where(
-            Invitation.id == invitation.id,
-            Invitation.accepted_at.is_(None),
-            Invitation.expires_at > now,
-        )
-        .values(accepted_at=now)
-    )
+    used = use_up(session, invitation, now=now)
     taken = session.execute(
         update(User)
         .where(User.id == user.id, User.provider_id.is_(None))
         .values(provider_id=invitation.provider_id, staff_role=invitation.role, update_datetime=now)
     )
-    if used.rowcount != 1 or taken.rowcount != 1:  # type: ignore[attr-defined]
+    if not used or taken.rowcount != 1:  # type: ignore[attr-defined]
         raise NotFoundError
     session.refresh(user)
     become_staff(session, user)
@@ -236,11 +242,11 @@ def join(session: Session, user: User, token_hash: str, *, now: datetime) -> Pro
     return invitation.provider
 
 
-def become_staff(session: Session, user: User) -> None:
-    """Give an account the role that opens the workspace. Safe to repeat."""
-    if not user.has_role(ROLE_NAME):
-        found = session.scalar(select(Role).where(Role.name == ROLE_NAME))
-        user.roles.append(found or Role(name=ROLE_NAME))
+def become_staff(session: Session, user: User, name: str = ROLE_NAME) -> None:
+    """Give an account the role that opens the workspace, or the desk. Safe to repeat."""
+    if not user.has_role(name):
+        found = session.scalar(select(Role).where(Role.name == name))
+        user.roles.append(found or Role(name=name))
 
 
 def change_role(
