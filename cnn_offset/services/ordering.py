@@ -169,6 +169,19 @@ def place_orders(
     return orders
 
 
+def order_by_code(session: Session, code: str) -> Order:
+    """Return the order of the number in an address, for staff of the platform.
+
+    Raises:
+        NotFoundError: there is none.
+
+    """
+    found = session.scalar(select(Order).where(Order.code == code.replace("\0", "")))
+    if found is None:
+        raise NotFoundError(code)
+    return found
+
+
 def find_order(session: Session, token: str) -> Order:
     """Return the order of a private link.
 

@@ -8,7 +8,6 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cnn_offset.blueprints.admin.desk import bp
@@ -19,7 +18,8 @@ from cnn_offset.domain.status import CorrectionStatus
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import operator_may
 from cnn_offset.models import Correction, Order, Proposal, ProposalKind
-from cnn_offset.services import NotFoundError, ServiceError, correcting, proposing
+from cnn_offset.services import ServiceError, correcting, proposing
+from cnn_offset.services.ordering import order_by_code
 from cnn_offset.services.reviewing import compared
 from cnn_offset.typed import Typed
 from cnn_offset.web import last_shown, row_id
@@ -136,7 +136,7 @@ def refuse_correction(correction_id: int) -> ResponseReturnValue:
 @operator_may(DeskDuty.ORDERS)
 def ask_correction(code: str) -> ResponseReturnValue:
     """Take down a correction that a purchaser asked for by mail or telephone."""
-    order = _order(code)
+    order = order_by_code(db.session(), code)
     typed = Typed(request.form)
     if request.method == "GET":
         typed.values.update(beneficiary=order.beneficiary, reason=order.reason)
@@ -158,16 +158,9 @@ def ask_correction(code: str) -> ResponseReturnValue:
         except ServiceError as error:
             typed.errors[""] = gettext(error.message, **error.values)
     if typed.errors:
-        return _asking(_order(code), typed)
+        return _asking(order_by_code(db.session(), code), typed)
     flash(gettext("Taken down. Now compare, and propose it to a second operator."), "success")
     return redirect(url_for("admin.correction", correction_id=correction_id))
-
-
-def _order(code: str) -> Order:
-    found = db.session.scalar(select(Order).where(Order.code == code.replace("\0", "")))
-    if found is None:
-        raise NotFoundError(code)
-    return found
 
 
 def _asking(order: Order, typed: Typed) -> ResponseReturnValue:

@@ -8,7 +8,6 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cnn_offset.blueprints.admin.desk import bp
@@ -20,7 +19,8 @@ from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import operator_may
 from cnn_offset.i18n import language, money_text
 from cnn_offset.models import Order, Payment, Proposal, ProposalKind
-from cnn_offset.services import NotFoundError, ServiceError, refunding
+from cnn_offset.services import ServiceError, refunding
+from cnn_offset.services.ordering import order_by_code
 from cnn_offset.services.refunding import GivingBack
 from cnn_offset.typed import Typed
 
@@ -41,7 +41,7 @@ def _refunds() -> dict[str, Any]:
 @operator_may(DeskDuty.ORDERS, fresh=True)
 def propose_refund(code: str, payment_id: int) -> ResponseReturnValue:
     """Propose to a second operator to give back what is due back of a payment."""
-    payment = refunding.payment_of(db.session(), _order(code), payment_id)
+    payment = refunding.payment_of(db.session(), order_by_code(db.session(), code), payment_id)
     typed = Typed(request.form)
     if request.method == "GET":
         return _page(payment, typed)
@@ -61,16 +61,11 @@ def propose_refund(code: str, payment_id: int) -> ResponseReturnValue:
         except ServiceError as error:
             typed.errors[""] = gettext(error.message, **error.values)
     if typed.errors:
-        return _page(refunding.payment_of(db.session(), _order(code), payment_id), typed)
+        return _page(
+            refunding.payment_of(db.session(), order_by_code(db.session(), code), payment_id), typed
+        )
     flash(gettext("Proposed. Another operator must approve it."), "success")
     return redirect(url_for("admin.proposal", proposal_id=proposal_id))
-
-
-def _order(code: str) -> Order:
-    found = db.session.scalar(select(Order).where(Order.code == code.replace("\0", "")))
-    if found is None:
-        raise NotFoundError(code)
-    return found
 
 
 def _page(payment: Payment, typed: Typed) -> ResponseReturnValue:
