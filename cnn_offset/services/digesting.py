@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.staff import DESK_DUTIES, DeskDuty
@@ -29,20 +29,29 @@ class Waiting:
     payouts: int
 
 
-def waiting(session: Session, bank_methods: Collection[str]) -> Waiting:
-    """Count what waits; each count is of an index of what is open."""
-    counts = (
-        select(func.count())
-        .select_from(Application)
-        .where(Application.status == ApplicationStatus.SUBMITTED),
-        select(func.count()).select_from(Listing).where(Listing.status == ListingStatus.SUBMITTED),
-        select(func.count())
-        .select_from(PayoutMethod)
-        .where(
-            PayoutMethod.method_id.in_(bank_methods), PayoutMethod.status == PayoutStatus.STARTED
-        ),
+APPLICATIONS: Final = (
+    select(func.count())
+    .select_from(Application)
+    .where(Application.status == ApplicationStatus.SUBMITTED)
+)
+REVIEWS: Final = (
+    select(func.count()).select_from(Listing).where(Listing.status == ListingStatus.SUBMITTED)
+)
+PAYOUTS: Final = (
+    select(func.count())
+    .select_from(PayoutMethod)
+    .where(
+        PayoutMethod.method_id.in_(bindparam("bank_methods", expanding=True)),
+        PayoutMethod.status == PayoutStatus.STARTED,
     )
-    return Waiting(*(session.scalar(each) or 0 for each in counts))
+)
+"""How much waits, each by an index of what is open; ``bank_methods`` is a parameter."""
+
+
+def waiting(session: Session, bank_methods: Collection[str]) -> Waiting:
+    """Count what waits."""
+    known = {"bank_methods": list(bank_methods)}
+    return Waiting(*(session.scalar(each, known) or 0 for each in (APPLICATIONS, REVIEWS, PAYOUTS)))
 
 
 def mail_digest(session: Session, bank_methods: Collection[str], *, now: datetime) -> datetime:

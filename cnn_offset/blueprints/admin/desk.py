@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Blueprint
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
 from cnn_offset.domain.status import (
-    ApplicationStatus,
     CorrectionStatus,
-    ListingStatus,
-    PayoutStatus,
     ProposalStatus,
 )
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import db, platform
 from cnn_offset.guards import guarded, operator
-from cnn_offset.models import Application, Case, Correction, Listing, PayoutMethod, Proposal
+from cnn_offset.models import Case, Correction, Proposal
 from cnn_offset.navigation import Way, ways
+from cnn_offset.services.digesting import APPLICATIONS, PAYOUTS, REVIEWS
 
 bp = guarded(Blueprint("admin", __name__), operator)
 
@@ -45,24 +43,15 @@ WAYS: Final = (
 )
 _WAITING: Final = {
     "admin.cases": select(func.count()).select_from(Case).where(Case.answer_by.is_not(None)),
-    "admin.applications": select(func.count())
-    .select_from(Application)
-    .where(Application.status == ApplicationStatus.SUBMITTED),
+    "admin.applications": APPLICATIONS,
     "admin.corrections": select(func.count())
     .select_from(Correction)
     .where(Correction.status == CorrectionStatus.ASKED),
     "admin.proposals": select(func.count())
     .select_from(Proposal)
     .where(Proposal.status == ProposalStatus.WAITING),
-    "admin.reviews": select(func.count())
-    .select_from(Listing)
-    .where(Listing.status == ListingStatus.SUBMITTED),
-    "admin.payouts": select(func.count())
-    .select_from(PayoutMethod)
-    .where(
-        PayoutMethod.method_id.in_(bindparam("bank_methods", expanding=True)),
-        PayoutMethod.status == PayoutStatus.STARTED,
-    ),
+    "admin.reviews": REVIEWS,
+    "admin.payouts": PAYOUTS,
 }
 """How many wait for an operator behind an entry."""
 
