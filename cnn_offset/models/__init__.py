@@ -20,6 +20,7 @@ from cnn_offset.models.fees import (
 )
 from cnn_offset.models.figures import Figure, Span, Tally, TallyPlace, Visit
 from cnn_offset.models.forgetting import DoomedFile
+from cnn_offset.models.history import HistoricCancellation, HistoryTerm
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
@@ -74,6 +75,8 @@ __all__ = [
     "FeeVolume",
     "Figure",
     "Finding",
+    "HistoricCancellation",
+    "HistoryTerm",
     "IncomingMail",
     "Invitation",
     "Listing",

@@ -81,11 +81,16 @@ class CancelledRange(Model):
     __tablename__ = "cancelled_range"
     __table_args__ = (
         CheckConstraint("first >= 1 AND last >= first", name="range"),
+        CheckConstraint("(cancellation_id IS NULL) <> (historic_id IS NULL)", name="owner"),
         Index("ix_cancelled_range_place", "registry_id", "series", "last"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    cancellation_id: Mapped[int] = mapped_column(ForeignKey("cancellation.id"), index=True)
+    cancellation_id: Mapped[int | None] = mapped_column(ForeignKey("cancellation.id"), index=True)
+    historic_id: Mapped[int | None] = mapped_column(
+        ForeignKey("historic_cancellation.id"), unique=True
+    )
+    """Of a cancellation that came by import; exactly one of the two is set."""
     registry_id: Mapped[str] = mapped_column(String(40))
     series: Mapped[str] = mapped_column(String(80))
     first: Mapped[int] = mapped_column(BigInteger)
@@ -93,7 +98,7 @@ class CancelledRange(Model):
     first_text: Mapped[str]
     last_text: Mapped[str]
 
-    cancellation: Mapped[Cancellation] = relationship(back_populates="ranges")
+    cancellation: Mapped[Cancellation | None] = relationship(back_populates="ranges")
 
     @property
     def serials(self) -> SerialRange:

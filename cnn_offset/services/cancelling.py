@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, exists, select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.status import CancellationStatus, OrderStatus
@@ -260,15 +260,16 @@ def fault(session: Session, row: Cancellation, report: CancellationReport) -> st
 
 
 def _taken(session: Session, registry_id: str, serials: SerialRange) -> bool:
-    return bool(
-        session.scalar(
-            select(
-                exists().where(
-                    CancelledRange.registry_id == registry_id,
-                    CancelledRange.series == serials.series,
-                    CancelledRange.last >= serials.first,
-                    CancelledRange.first <= serials.last,
-                )
-            )
+    # No two ranges overlap: of those that end at or after its first unit only the one that
+    # ends first can touch it.
+    first = session.scalar(
+        select(CancelledRange.first)
+        .where(
+            CancelledRange.registry_id == registry_id,
+            CancelledRange.series == serials.series,
+            CancelledRange.last >= serials.first,
         )
+        .order_by(CancelledRange.last)
+        .limit(1)
     )
+    return first is not None and first <= serials.last

@@ -254,7 +254,7 @@ def owners_of_serial(session: Session, text: str, registry_ids: Collection[str])
             .order_by(CancelledRange.last)
             .limit(1)
         )
-        if row is not None and row.first <= serial.number:
+        if row is not None and row.first <= serial.number and row.cancellation_id is not None:
             yield session.get_one(Cancellation, row.cancellation_id).order_id
 
 

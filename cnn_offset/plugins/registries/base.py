@@ -30,6 +30,16 @@ class ReportStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where units of a block were before, one for one and in the order of their numbers."""
+
+    block_ref: str
+    """The block's name in the registry that this one succeeds."""
+    units: SerialRange
+    """The numbers they had there."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlockReport:
     """Units of one issuance in one account, as the registry reports them now."""
 
@@ -52,6 +62,12 @@ class BlockReport:
     obstacle: Obstacle | None
     """Why the registry does not let it be cancelled here; None if it does. Where it says no
     in words that the connector does not know it is ``Obstacle.REFUSED``.
+    """
+    expires_on: date | None = None
+    """The last day on which units that do not last (tCER, lCER) are valid."""
+    origins: tuple[Origin, ...] = ()
+    """The units of the registry before this one that its units are, if the registry took
+    them over; together as many as ``issued``.
     """
 
     @property
@@ -87,6 +103,30 @@ class CancellationReport:
     completed_at: datetime | None = None
     reason: str = ""
     """The registry's words, where it refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationEntry:
+    """A cancellation as the registry's own list has it, whoever asked for it."""
+
+    registry_ref: str
+    key: str
+    """Ours; empty for a cancellation by another channel."""
+    account_ref: str
+    block_ref: str
+    ranges: Sequence[SerialRange]
+    completed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationPage:
+    """Part of the registry's list of cancellations, in the order of their completion."""
+
+    entries: Sequence[CancellationEntry]
+    cursor: str
+    """Where the next page begins; kept, so that later only what came since is listed."""
+    more: bool
+    """Whether there is another page now."""
 
 
 class RegistryConnector(abc.ABC):
@@ -128,6 +168,21 @@ class RegistryConnector(abc.ABC):
     @abc.abstractmethod
     def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
         """List the blocks of one account, following pages. Reads only."""
+
+    def list_successors(self, account_ref: str) -> Iterator[BlockReport]:
+        """List the blocks whose units lay in ``account_ref`` of the registry before this one.
+
+        Each says in ``account_ref`` where they lie now and in ``origins`` what they were.
+        Called by a cut-over only (F3). Reads only. A registry that succeeds none has none.
+        """
+        return iter(())
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        """List completed cancellations from ``cursor`` on, all channels; empty for the first.
+
+        Called each night, to compare the registry's list with ours (F8). Reads only.
+        """
+        return CancellationPage((), cursor, more=False)
 
     @abc.abstractmethod
     def cancel(self, request: CancellationRequest) -> CancellationReport:
