@@ -36,6 +36,7 @@ from cnn_offset.models.papers import (
 from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
 from cnn_offset.models.refunding import Refund
+from cnn_offset.models.retiring import PluginTitle
 from cnn_offset.models.running import CallHealth, Chore, Switch
 from cnn_offset.models.surveying import Survey, SurveyReply, SurveySender, SurveyTally
 from cnn_offset.models.wording import PageVersion, Saying
@@ -95,6 +96,7 @@ __all__ = [
     "PaymentFact",
     "PayoutMethod",
     "Picture",
+    "PluginTitle",
     "Proof",
     "Proposal",
     "ProposalKind",
