@@ -9,6 +9,7 @@ from cnn_offset.models.casework import Case, CaseFile, CaseMessage, IncomingMail
 from cnn_offset.models.catalogue import Activity, ActivityKind, Block, Offer, OfferTerms
 from cnn_offset.models.correcting import Correction
 from cnn_offset.models.deciding import Proposal, ProposalKind
+from cnn_offset.models.ending import RegistryEnd
 from cnn_offset.models.fees import (
     FeeConsent,
     FeeSchedule,
@@ -20,8 +21,9 @@ from cnn_offset.models.fees import (
 )
 from cnn_offset.models.figures import Figure, Span, Tally, TallyPlace, Visit
 from cnn_offset.models.forgetting import DoomedFile
-from cnn_offset.models.history import HistoricCancellation, HistoryTerm
+from cnn_offset.models.history import HistoricCancellation, HistoryFacet, HistoryTerm
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
+from cnn_offset.models.importing import ImportKind, ImportRemark, ImportRun, Issuance
 from cnn_offset.models.listing import Listing, Picture
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
 from cnn_offset.models.papers import (
@@ -77,9 +79,14 @@ __all__ = [
     "Figure",
     "Finding",
     "HistoricCancellation",
+    "HistoryFacet",
     "HistoryTerm",
+    "ImportKind",
+    "ImportRemark",
+    "ImportRun",
     "IncomingMail",
     "Invitation",
+    "Issuance",
     "Listing",
     "Message",
     "Model",
@@ -104,6 +111,7 @@ __all__ = [
     "RecordTerm",
     "Refund",
     "RegistryAccount",
+    "RegistryEnd",
     "Role",
     "Saying",
     "Span",

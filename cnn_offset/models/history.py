@@ -52,11 +52,28 @@ class HistoricCancellation(Model):
 
 
 class HistoryTerm(Model):
-    """One thing an imported cancellation can be found by, as ``RecordTerm`` is for ours."""
+    """One thing an imported cancellation can be found by, as ``RecordTerm`` is for ours.
+
+    They come in the order of a file, not of time: the moment stands in the key, so that
+    those of a term are read newest first without being sorted.
+    """
 
     __tablename__ = "history_term"
+    # The key is all there is: SQLite need not keep it twice.
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     term: Mapped[str] = mapped_column(String(80), primary_key=True)
+    completed_at: Mapped[datetime] = mapped_column(primary_key=True)
     historic_id: Mapped[int] = mapped_column(
         ForeignKey("historic_cancellation.id"), primary_key=True, autoincrement=False
     )
+
+
+class HistoryFacet(Model):
+    """A value that some imported cancellation has, to be chosen among in the record."""
+
+    __tablename__ = "history_facet"
+
+    name: Mapped[str] = mapped_column(String(10), primary_key=True)
+    """``host``, ``registry`` or ``year``."""
+    value: Mapped[str] = mapped_column(String(40), primary_key=True)

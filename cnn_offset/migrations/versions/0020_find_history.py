@@ -1,14 +1,58 @@
 """Find imported cancellations in the public record."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0020"
 down_revision = "0019"
 branch_labels = None
 depends_on = None
 
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+KINDS = {
+    "term": sa.String(length=80),
+    "completed_at": sa.DateTime(timezone=True),
+    "historic_id": BIG,
+}
+
+
+def make_terms(*key: str, **options: bool) -> None:
+    """Make the index of words anew, with the terms that there are."""
+    op.rename_table("history_term", "old_term")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ALTER TABLE old_term RENAME CONSTRAINT pk_history_term TO pk_old_term")
+    op.create_table(
+        "history_term",
+        *(sa.Column(name, KINDS[name], autoincrement=False, nullable=False) for name in key),
+        sa.ForeignKeyConstraint(
+            ["historic_id"],
+            ["historic_cancellation.id"],
+            name=op.f("fk_history_term_historic_id_historic_cancellation"),
+        ),
+        sa.PrimaryKeyConstraint(*key, name=op.f("pk_history_term")),
+        **options,
+    )
+    names = ", ".join(key)
+    wanted = names.replace("historic_id", "each.id").replace("completed_at", "each.completed_at")
+    op.execute(
+        f"INSERT INTO history_term ({names}) SELECT {wanted} FROM old_term AS known "
+        "JOIN historic_cancellation AS each ON each.id = known.historic_id"
+    )
+    op.drop_table("old_term")
+
 
 def upgrade() -> None:
     """Bring the tables."""
+    make_terms("term", "completed_at", "historic_id", sqlite_with_rowid=False)
+    op.create_table(
+        "history_facet",
+        sa.Column("name", sa.String(length=10), nullable=False),
+        sa.Column("value", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("name", "value", name=op.f("pk_history_facet")),
+    )
 
 
 def downgrade() -> None:
-    """Take them away."""
+    """Take them away; the words stay."""
+    op.drop_table("history_facet")
+    make_terms("term", "historic_id")
