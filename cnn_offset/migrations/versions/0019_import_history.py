@@ -129,10 +129,86 @@ def upgrade() -> None:
         table.create_unique_constraint(op.f("uq_cancelled_range_historic_id"), ["historic_id"])
         table.create_check_constraint(op.f("ck_cancelled_range_owner"), OWNER)
     guard(TOUCHED)
+    op.create_table(
+        "import_run",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("registry_id", sa.String(length=40), nullable=False),
+        sa.Column("file_name", sa.String(length=255), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("plan_sha256", sa.String(length=64), nullable=False),
+        *(
+            sa.Column(name, sa.Integer(), nullable=False)
+            for name in (
+                "place",
+                "read",
+                "accepted",
+                "known",
+                "refused",
+                "skipped",
+                "warned",
+                "unchecked",
+            )
+        ),
+        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('history', 'activities', 'blocks')", name=op.f("ck_import_run_kind")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_import_run")),
+    )
+    op.create_index(
+        "ix_import_run_sha256", "import_run", ["sha256", "kind", "registry_id"], unique=False
+    )
+    op.create_table(
+        "import_remark",
+        sa.Column("run_id", BIG, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("refused", sa.Boolean(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["import_run.id"], name=op.f("fk_import_remark_run_id_import_run")
+        ),
+        sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_import_remark")),
+    )
+    op.create_table(
+        "issuance",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("registry_id", sa.String(length=40), nullable=False),
+        sa.Column("activity_ref", sa.String(length=40), nullable=False),
+        sa.Column("party", sa.String(length=2), nullable=False),
+        sa.Column("unit_type", sa.String(length=32), nullable=False),
+        sa.Column("commitment_period", sa.Integer(), nullable=True),
+        sa.Column("series", sa.String(length=80), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("monitoring_start", sa.Date(), nullable=True),
+        sa.Column("monitoring_end", sa.Date(), nullable=True),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("process_ref", sa.String(length=80), nullable=False),
+        sa.CheckConstraint(RANGE, name=op.f("ck_issuance_range")),
+        sa.CheckConstraint(
+            "monitoring_end >= monitoring_start", name=op.f("ck_issuance_monitoring")
+        ),
+        sa.CheckConstraint(
+            "unit_type IN ('cer', 'tcer', 'lcer', 'a64er_authorised', 'a64er_contribution')",
+            name=op.f("ck_issuance_unit_type"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_issuance")),
+        sa.UniqueConstraint(
+            "registry_id", "series", "last", name=op.f("uq_issuance_registry_id_series_last")
+        ),
+    )
+    op.create_index(
+        "ix_issuance_activity", "issuance", ["registry_id", "activity_ref"], unique=False
+    )
 
 
 def downgrade() -> None:
     """Take them away, and the imported cancellations with them."""
+    for table in ("issuance", "import_remark", "import_run"):
+        op.drop_table(table)
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TRIGGER cancelled_range_no_delete")
     else:
