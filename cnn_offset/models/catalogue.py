@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
@@ -23,6 +23,9 @@ from cnn_offset.domain.status import OFFER_MOVES, OfferStatus
 from cnn_offset.domain.units import SerialRange, UnitType
 from cnn_offset.models.base import BigId, Model, WorkMixin, due_index, enum_column
 from cnn_offset.models.parties import Provider
+
+if TYPE_CHECKING:
+    from cnn_offset.models.moving import FormerRef
 
 
 class ActivityKind(StrEnum):
@@ -67,6 +70,15 @@ class Activity(Model):
     """When what the public sees of it last changed."""
 
     blocks: Mapped[list[Block]] = relationship(back_populates="activity")
+    former_refs: Mapped[list[FormerRef]] = relationship(back_populates="activity")
+    """Its reference numbers in registries that it has left."""
+
+    def ref_in(self, registry_id: str) -> str:
+        """Return its reference number in a registry, also in one that it has left."""
+        if registry_id == self.registry_id:
+            return self.ref
+        known = (each.ref for each in self.former_refs if each.registry_id == registry_id)
+        return next(known, self.ref)
 
 
 def _as_held(context: Any) -> Any:
@@ -129,6 +141,8 @@ class Block(Model):
     monitoring_end: Mapped[date]
     vintage: Mapped[int]
     commitment_period: Mapped[int | None]
+    expires_on: Mapped[date | None]
+    """The last day on which units that do not last are valid; None for others, or untold."""
     eligible: Mapped[bool]
     """Whether it may be offered: the registry sees no obstacle and the provider is mapped."""
     obstacle: Mapped[str] = mapped_column(String(32), default="", server_default="")

@@ -19,12 +19,13 @@ class AccountKind(StrEnum):
 
     In the Board's *pending* account a provider speaks only for activities whose focal
     point (scope a) it is; a *permanent* holding account is its own. Units in a
-    *temporary* one cannot be offered.
+    *temporary* one, or in an *Annex I* Party's own registry, cannot be offered.
     """
 
     PENDING = "pending"
     PERMANENT = "permanent"
     TEMPORARY = "temporary"
+    ANNEX_I = "annex_i"
 
 
 class RegistryAccount(WorkMixin, Model):

@@ -218,6 +218,7 @@ class OrderLine(Model):
     """As at the time of the order: authorisation can change until first transfer."""
     monitoring_start: Mapped[date]
     monitoring_end: Mapped[date]
+    expires_on: Mapped[date | None]
 
     order: Mapped[Order] = relationship(back_populates="lines")
     offer: Mapped[Offer] = relationship()

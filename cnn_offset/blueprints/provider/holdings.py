@@ -43,6 +43,18 @@ OBSTACLES: Final[Mapping[str, tuple[str, str]]] = {
         N_("Project not mapped"),
         N_("Ask us to map this project to your account."),
     ),
+    Obstacle.ANNEX_I: (
+        N_("Units of an Annex I registry"),
+        N_(
+            "Only units issued for projects in countries outside Annex I of the Convention, and "
+            "held in the CDM registry itself, can be cancelled here. Units once sent to a "
+            "national registry cannot come back; please ask that registry to cancel them there."
+        ),
+    ),
+    Obstacle.EXPIRED: (
+        N_("Units have expired"),
+        N_("These were temporary units. After their last day they stand for nothing any more."),
+    ),
     Obstacle.REFUSED: (
         N_("Refused by the registry"),
         N_("Ask the registry why it does not release these units."),
@@ -53,6 +65,7 @@ KINDS: Final[Mapping[AccountKind, str]] = {
     AccountKind.PENDING: N_("Pending account of the Board"),
     AccountKind.PERMANENT: N_("Permanent holding account"),
     AccountKind.TEMPORARY: N_("Temporary holding account"),
+    AccountKind.ANNEX_I: N_("Account in the registry of an Annex I Party"),
 }
 PHASES: Final[Mapping[RegistryPhase, str]] = {
     RegistryPhase.NOT_OPEN: N_("The registry is not open yet."),
