@@ -19,6 +19,7 @@ from flask_migrate import upgrade
 
 from cnn_offset import running
 from cnn_offset.app import create_app, utc_now
+from cnn_offset.cli_registries import registries
 from cnn_offset.config import ConfigError
 from cnn_offset.domain.staff import OperatorRole
 from cnn_offset.plugins import loader
@@ -28,6 +29,9 @@ from cnn_offset.plugins import loader
 @click.version_option(package_name="cnn-offset")
 def cli() -> None:
     """Sell the voluntary cancellation of UN carbon units."""
+
+
+cli.add_command(registries)
 
 
 def _application() -> Flask:

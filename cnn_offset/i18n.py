@@ -31,6 +31,7 @@ from cnn_offset.domain.status import (
     CancellationStatus,
     CaseStatus,
     CorrectionStatus,
+    CutoverStatus,
     FeeStatementStatus,
     ListingStatus,
     MessageStatus,
@@ -40,6 +41,7 @@ from cnn_offset.domain.status import (
     PayoutStatus,
     ProposalStatus,
     RefundStatus,
+    ReplacementStatus,
     SurveyStatus,
 )
 from cnn_offset.domain.text import N_
@@ -87,6 +89,7 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         CancellationStatus.CONFIRMED: N_("Confirmed by the registry"),
         CancellationStatus.REJECTED: N_("Refused by the registry"),
         CancellationStatus.MISMATCHED: N_("Not as ordered"),
+        CancellationStatus.GIVEN_UP: N_("Given up"),
     },
     ListingStatus: {
         ListingStatus.DRAFT: N_("Draft"),
@@ -175,10 +178,26 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         CorrectionStatus.CORRECTED: N_("Corrected"),
         CorrectionStatus.REFUSED: N_("Refused"),
     },
+    CutoverStatus: {
+        CutoverStatus.FROZEN: N_("New orders paused"),
+        CutoverStatus.DRAINED: N_("Nothing in flight"),
+        CutoverStatus.MATCHED: N_("Every block matched"),
+        CutoverStatus.MOVED: N_("Everything moved"),
+        CutoverStatus.VERIFIED: N_("Sums compared"),
+        CutoverStatus.THAWED: N_("Done, orders taken again"),
+        CutoverStatus.GIVEN_UP: N_("Given up, nothing moved"),
+    },
     RefundStatus: {
         RefundStatus.QUEUED: N_("On its way to the processor"),
         RefundStatus.DONE: N_("Taken by the processor"),
         RefundStatus.REFUSED: N_("Refused by the processor"),
+    },
+    ReplacementStatus: {
+        ReplacementStatus.ASKED: N_("Purchaser asked"),
+        ReplacementStatus.AGREED: N_("Agreed"),
+        ReplacementStatus.DECLINED: N_("Declined"),
+        ReplacementStatus.LAPSED: N_("Not answered in time"),
+        ReplacementStatus.WITHDRAWN: N_("Taken back"),
     },
     StaffRole: {
         StaffRole.OWNER: N_("Owner"),

@@ -51,6 +51,7 @@ class CancellationStatus(StrEnum):
 
     ``mismatched``: the registry acted, but not as ordered (fewer, other or overlapping
     serial numbers). A person must look; nothing is sent again.
+    ``given_up``: it was rejected, and its line replaced or given back.
     """
 
     QUEUED = "queued"
@@ -59,6 +60,20 @@ class CancellationStatus(StrEnum):
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
     MISMATCHED = "mismatched"
+    GIVEN_UP = "given_up"
+
+
+class ReplacementStatus(StrEnum):
+    """What a purchaser was asked: may other units take the place of refused ones?
+
+    ``withdrawn``: operators have taken the question back.
+    """
+
+    ASKED = "asked"
+    AGREED = "agreed"
+    DECLINED = "declined"
+    LAPSED = "lapsed"
+    WITHDRAWN = "withdrawn"
 
 
 class AttestationStatus(StrEnum):
@@ -211,6 +226,21 @@ class FeeStatementStatus(StrEnum):
     SETTLED = "settled"
 
 
+class CutoverStatus(StrEnum):
+    """How far the move from one registry to its successor has come: the last step done.
+
+    ``given_up``: ended before anything was moved.
+    """
+
+    FROZEN = "frozen"
+    DRAINED = "drained"
+    MATCHED = "matched"
+    MOVED = "moved"
+    VERIFIED = "verified"
+    THAWED = "thawed"
+    GIVEN_UP = "given_up"
+
+
 class IllegalMoveError(Exception):
     """A move that the tables below do not allow."""
 
@@ -225,7 +255,8 @@ CHECKOUT_MOVES: Final[Moves[CheckoutStatus]] = {
     CheckoutStatus.LAPSED: frozenset(),
 }
 ORDER_MOVES: Final[Moves[OrderStatus]] = {
-    O.PLACED: frozenset({O.PAID, O.LAPSED, O.WITHDRAWN, O.IN_REVIEW}),
+    # Paid when its registry cancels nothing any more: the money goes back at once.
+    O.PLACED: frozenset({O.PAID, O.LAPSED, O.WITHDRAWN, O.IN_REVIEW, O.REFUND_DUE}),
     O.PAID: frozenset({O.FULFILLED, O.IN_REVIEW, O.REFUND_DUE}),
     O.FULFILLED: frozenset(),
     # Money can still arrive: a bank transfer is slow, and its payer does not ask us.
@@ -260,8 +291,17 @@ CANCELLATION_MOVES: Final[Moves[CancellationStatus]] = {
     # Never back to queued: sending it again could cancel twice.
     C.UNKNOWN: frozenset({C.CONFIRMED, C.REJECTED, C.SUBMITTED, C.MISMATCHED}),
     C.CONFIRMED: frozenset(),
-    C.REJECTED: frozenset({C.QUEUED}),
+    C.REJECTED: frozenset({C.QUEUED, C.GIVEN_UP}),
     C.MISMATCHED: frozenset({C.CONFIRMED, C.REJECTED}),
+    C.GIVEN_UP: frozenset(),
+}
+REPLACEMENT_MOVES: Final[Moves[ReplacementStatus]] = {
+    ReplacementStatus.ASKED: frozenset(set(ReplacementStatus) - {ReplacementStatus.ASKED}),
+    **{
+        status: frozenset()
+        for status in ReplacementStatus
+        if status is not ReplacementStatus.ASKED
+    },
 }
 ATTESTATION_MOVES: Final[Moves[AttestationStatus]] = {
     AttestationStatus.QUEUED: frozenset({AttestationStatus.ISSUED}),
@@ -381,6 +421,20 @@ FEE_STATEMENT_MOVES: Final[Moves[FeeStatementStatus]] = {
     FeeStatementStatus.OPEN: frozenset({FeeStatementStatus.SETTLED}),
     # Said in error.
     FeeStatementStatus.SETTLED: frozenset({FeeStatementStatus.OPEN}),
+}
+
+
+CUTOVER_MOVES: Final[Moves[CutoverStatus]] = {
+    CutoverStatus.FROZEN: frozenset({CutoverStatus.DRAINED, CutoverStatus.GIVEN_UP}),
+    CutoverStatus.DRAINED: frozenset({CutoverStatus.MATCHED, CutoverStatus.GIVEN_UP}),
+    # What was matched no longer fits: match again.
+    CutoverStatus.MATCHED: frozenset(
+        {CutoverStatus.MOVED, CutoverStatus.DRAINED, CutoverStatus.GIVEN_UP}
+    ),
+    CutoverStatus.MOVED: frozenset({CutoverStatus.VERIFIED}),
+    CutoverStatus.VERIFIED: frozenset({CutoverStatus.THAWED}),
+    CutoverStatus.THAWED: frozenset(),
+    CutoverStatus.GIVEN_UP: frozenset(),
 }
 
 

@@ -25,6 +25,7 @@ from cnn_offset.models.history import HistoricCancellation, HistoryFacet, Histor
 from cnn_offset.models.holding import AccountActivity, AccountKind, RegistryAccount, UnmappedBlock
 from cnn_offset.models.importing import ImportKind, ImportRemark, ImportRun, Issuance
 from cnn_offset.models.listing import Listing, Picture
+from cnn_offset.models.moving import BlockOrigin, Cutover, CutoverGroup, FormerRef
 from cnn_offset.models.ordering import Checkout, CheckoutLine, Order, OrderLine, OrderTerm
 from cnn_offset.models.papers import (
     Attestation,
@@ -38,6 +39,7 @@ from cnn_offset.models.papers import (
 from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
 from cnn_offset.models.refunding import Refund
+from cnn_offset.models.replacing import Replacement
 from cnn_offset.models.retiring import PluginTitle
 from cnn_offset.models.running import CallHealth, Chore, Switch
 from cnn_offset.models.surveying import Survey, SurveyReply, SurveySender, SurveyTally
@@ -55,6 +57,7 @@ __all__ = [
     "BankEntry",
     "BankStatement",
     "Block",
+    "BlockOrigin",
     "CallHealth",
     "Cancellation",
     "CancelledRange",
@@ -67,6 +70,8 @@ __all__ = [
     "Chore",
     "Correction",
     "Counter",
+    "Cutover",
+    "CutoverGroup",
     "DealtWith",
     "DoomedFile",
     "Event",
@@ -78,6 +83,7 @@ __all__ = [
     "FeeVolume",
     "Figure",
     "Finding",
+    "FormerRef",
     "HistoricCancellation",
     "HistoryFacet",
     "HistoryTerm",
@@ -112,6 +118,7 @@ __all__ = [
     "Refund",
     "RegistryAccount",
     "RegistryEnd",
+    "Replacement",
     "Role",
     "Saying",
     "Span",

@@ -16,6 +16,7 @@ from cnn_offset.domain.status import (
     CASE_MOVES,
     CHECKOUT_MOVES,
     CORRECTION_MOVES,
+    CUTOVER_MOVES,
     DELIVERY_MOVES,
     FEE_STATEMENT_MOVES,
     LISTING_MOVES,
@@ -35,6 +36,7 @@ from cnn_offset.domain.status import (
     CaseStatus,
     CheckoutStatus,
     CorrectionStatus,
+    CutoverStatus,
     DeliveryStatus,
     FeeStatementStatus,
     IllegalMoveError,
@@ -70,6 +72,7 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (CASE_MOVES, CaseStatus, CaseStatus.OPEN),
     (CORRECTION_MOVES, CorrectionStatus, CorrectionStatus.ASKED),
     (REFUND_MOVES, RefundStatus, RefundStatus.QUEUED),
+    (CUTOVER_MOVES, CutoverStatus, CutoverStatus.FROZEN),
     (FEE_STATEMENT_MOVES, FeeStatementStatus, FeeStatementStatus.OPEN),
 ]
 PAIRS = [(moves, old, new) for moves, kind, _ in TABLES for old in kind for new in kind]
