@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cnn_offset.sandbox import create_sandbox
+from cnn_offset.testing.serving import served
 
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
-@contextmanager
-def served(app: Callable[..., Any]) -> Iterator[str]:
-    """Serve a WSGI application; gives its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+__all__ = ["Sandbox", "served", "served_sandbox"]
 
 
 @dataclass(frozen=True)
