@@ -45,6 +45,7 @@ from cnn_offset.domain.status import (
     SurveyStatus,
 )
 from cnn_offset.domain.text import N_
+from cnn_offset.domain.unit_rules import UNIT_RULES
 from cnn_offset.domain.units import UnitType
 from cnn_offset.models.banking import Finding
 
@@ -53,11 +54,7 @@ LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "fr": "Français", "es":
 _FORMATS: Final = {"en": Locale("en", "GB"), "fr": Locale("fr"), "es": Locale("es")}
 
 UNIT_LABELS: Final[Mapping[UnitType, str]] = {
-    UnitType.CER: N_("CER"),
-    UnitType.TCER: N_("tCER"),
-    UnitType.LCER: N_("lCER"),
-    UnitType.A64ER_AUTHORISED: N_("A6.4ER, authorised"),
-    UnitType.A64ER_CONTRIBUTION: N_("A6.4ER, mitigation contribution"),
+    kind: rules.label for kind, rules in UNIT_RULES.items()
 }
 
 STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
@@ -393,6 +390,7 @@ def init_app(app: Flask) -> None:
         lang_urls=lang_urls,
         LANGUAGES=LANGUAGES,
         UNIT_LABELS=UNIT_LABELS,
+        UNIT_RULES=UNIT_RULES,
     )
     app.jinja_env.filters.update(
         localised=localised,

@@ -286,7 +286,8 @@ PAYMENT_MOVES: Final[Moves[PaymentStatus]] = {
 LIVE: Final = (P.CREATED, P.AWAITING_PAYER, P.PROCESSING)
 """A payment that may still bring money by itself."""
 CANCELLATION_MOVES: Final[Moves[CancellationStatus]] = {
-    C.QUEUED: frozenset({C.SUBMITTED, C.CONFIRMED, C.MISMATCHED}),
+    # Rejected without being sent: the registry cancels nothing any more.
+    C.QUEUED: frozenset({C.SUBMITTED, C.CONFIRMED, C.MISMATCHED, C.REJECTED}),
     C.SUBMITTED: frozenset({C.CONFIRMED, C.REJECTED, C.UNKNOWN, C.MISMATCHED}),
     # Never back to queued: sending it again could cancel twice.
     C.UNKNOWN: frozenset({C.CONFIRMED, C.REJECTED, C.SUBMITTED, C.MISMATCHED}),
@@ -298,9 +299,7 @@ CANCELLATION_MOVES: Final[Moves[CancellationStatus]] = {
 REPLACEMENT_MOVES: Final[Moves[ReplacementStatus]] = {
     ReplacementStatus.ASKED: frozenset(set(ReplacementStatus) - {ReplacementStatus.ASKED}),
     **{
-        status: frozenset()
-        for status in ReplacementStatus
-        if status is not ReplacementStatus.ASKED
+        status: frozenset() for status in ReplacementStatus if status is not ReplacementStatus.ASKED
     },
 }
 ATTESTATION_MOVES: Final[Moves[AttestationStatus]] = {

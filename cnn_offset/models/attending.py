@@ -19,6 +19,7 @@ from cnn_offset.models.papers import Attestation, Message
 from cnn_offset.models.parties import PayoutMethod
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
 from cnn_offset.models.refunding import Refund
+from cnn_offset.models.replacing import Replacement
 
 
 class DealtWith(Model):
@@ -103,6 +104,7 @@ for _kind in (
     PayoutMethod,
     Refund,
     RegistryAccount,
+    Replacement,
     WebhookDelivery,
 ):
     _few(f"ix_{_kind.__tablename__}_failing", _kind.due_at, where=FAILING)

@@ -18,6 +18,10 @@ IN_FLIGHT: Final = "status IN ('submitted', 'unknown', 'mismatched')"
 """Of a cancellation: the registry may have acted, and we do not know how."""
 
 
+STANDING: Final = "status <> 'given_up'"
+"""Of a cancellation: it is, or may become, that of its line."""
+
+
 class Cancellation(WorkMixin, Model):
     """The cancellation of one order line's units at its registry, under our key.
 
@@ -30,6 +34,14 @@ class Cancellation(WorkMixin, Model):
         CheckConstraint("quantity >= 1", name="quantity"),
         CheckConstraint("sends >= 0", name="sends"),
         Index("ix_cancellation_order", "order_id"),
+        # What was given up, another takes the place of, or nothing does.
+        Index(
+            "uq_cancellation_line",
+            "order_line_id",
+            unique=True,
+            sqlite_where=text(STANDING),
+            postgresql_where=text(STANDING),
+        ),
         Index("ix_cancellation_completed", "completed_at"),
         Index(
             "ix_cancellation_in_flight",
@@ -45,7 +57,7 @@ class Cancellation(WorkMixin, Model):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
-    order_line_id: Mapped[int] = mapped_column(ForeignKey("order_line.id"), unique=True)
+    order_line_id: Mapped[int] = mapped_column(ForeignKey("order_line.id"))
     key: Mapped[str] = mapped_column(String(40), unique=True)
     registry_id: Mapped[str] = mapped_column(String(40))
     account_ref: Mapped[str] = mapped_column(String(80))

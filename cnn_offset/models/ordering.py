@@ -194,8 +194,19 @@ class Order(WorkMixin, Model):
 
     @property
     def quantity(self) -> int:
-        """Units of all lines."""
-        return sum(line.quantity for line in self.lines)
+        """Units of the lines that stand."""
+        return sum(line.quantity for line in self.standing)
+
+    @property
+    def standing(self) -> list[OrderLine]:
+        """The lines but for those that were given back."""
+        return [line for line in self.lines if line.given_back_at is None]
+
+    @property
+    def given_back(self) -> Money:
+        """What of the total is the purchaser's again, with the lines that were given back."""
+        lines = [line.total.minor for line in self.lines if line.given_back_at is not None]
+        return Money(sum(lines), self.currency)
 
 
 class OrderLine(Model):
@@ -219,6 +230,9 @@ class OrderLine(Model):
     monitoring_start: Mapped[date]
     monitoring_end: Mapped[date]
     expires_on: Mapped[date | None]
+
+    given_back_at: Mapped[datetime | None]
+    """When operators decided that its units are not cancelled and its money goes back."""
 
     order: Mapped[Order] = relationship(back_populates="lines")
     offer: Mapped[Offer] = relationship()

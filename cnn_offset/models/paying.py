@@ -35,6 +35,7 @@ class Payment(WorkMixin, Model):
     __tablename__ = "payment"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount"),
+        CheckConstraint("waived_minor >= 0", name="waived"),
         Index("ix_payment_order", "order_id"),
         Index(
             "uq_payment_processor_ref",
@@ -56,6 +57,8 @@ class Payment(WorkMixin, Model):
     """The provider's account as it was when the payment was opened."""
     payee_account: Mapped[str]
     amount_minor: Mapped[int] = mapped_column(BigInteger)
+    waived_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """What of it is due no more, since lines of the paid order were given back."""
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[PaymentStatus] = mapped_column(
         enum_column(PaymentStatus, "status"), default=PaymentStatus.CREATED
@@ -82,8 +85,8 @@ class Payment(WorkMixin, Model):
 
     @property
     def due(self) -> Money:
-        """What this payment should bring."""
-        return Money(self.amount_minor, self.currency)
+        """What this payment should bring, and leave with the provider."""
+        return Money(self.amount_minor - self.waived_minor, self.currency)
 
     @property
     def instruction_lines(self) -> list[tuple[str, str | Money]]:

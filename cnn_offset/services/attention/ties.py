@@ -28,6 +28,7 @@ from cnn_offset.domain.status import (
     PayoutStatus,
     ProposalStatus,
     RefundStatus,
+    ReplacementStatus,
     SurveyStatus,
 )
 from cnn_offset.services.attention.kinds import Kind
@@ -77,7 +78,12 @@ REST: Final[Mapping[type[StrEnum], frozenset[StrEnum]]] = {
         }
     ),
     CancellationStatus: frozenset(
-        {CancellationStatus.QUEUED, CancellationStatus.SUBMITTED, CancellationStatus.CONFIRMED}
+        {
+            CancellationStatus.QUEUED,
+            CancellationStatus.SUBMITTED,
+            CancellationStatus.CONFIRMED,
+            CancellationStatus.GIVEN_UP,
+        }
     ),
     AttestationStatus: frozenset(AttestationStatus),
     MessageStatus: frozenset({MessageStatus.QUEUED, MessageStatus.SENT}),
@@ -94,6 +100,8 @@ REST: Final[Mapping[type[StrEnum], frozenset[StrEnum]]] = {
     CaseStatus: frozenset({CaseStatus.WAITING, CaseStatus.CLOSED}),
     CorrectionStatus: frozenset({CorrectionStatus.CORRECTED, CorrectionStatus.REFUSED}),
     RefundStatus: frozenset({RefundStatus.QUEUED, RefundStatus.DONE}),
+    # The purchaser answers; the order is in review meanwhile, and after it.
+    ReplacementStatus: frozenset(ReplacementStatus),
     # Open until the provider has paid; the page of fees lists them.
     FeeStatementStatus: frozenset(FeeStatementStatus),
 }
