@@ -165,7 +165,7 @@ def find_entries(
             selectinload(Attestation.superseded_by),
         )
     )
-    terms = _filter_terms(query)
+    terms = filter_terms(query)
     number = parse_attestation_number(text)
     if number and number[0] > MOST:
         return RecordPage([], None)
@@ -183,6 +183,9 @@ def find_entries(
         serial = f"serial:{text.casefold()[:70]}"
         if len(found) > 1 and _known(session, serial):
             terms.insert(0, serial)
+        elif cer_serial(text):
+            # Its parts are no words to be looked for.
+            return RecordPage([], None)
         else:
             terms = [f"word:{word}" for word in dict.fromkeys(found)] + terms
     if not number:
@@ -216,7 +219,7 @@ def find_entries(
     return RecordPage([entry_of(row) for row in rows[:limit]], more)
 
 
-def _filter_terms(query: RecordQuery) -> list[str]:
+def filter_terms(query: RecordQuery) -> list[str]:
     """Write the filters as terms, the one that likely matches fewest first."""
     chosen = {
         "host": query.host,
@@ -233,15 +236,24 @@ def _known(session: Session, term: str) -> bool:
 
 def owners_of_serial(session: Session, text: str, registry_ids: Collection[str]) -> Iterator[int]:
     """Yield the order, in each registry, for which the CER with serial number ``text`` was
-    cancelled.
+    cancelled here. Serial numbers of other units are opaque: of those only the first and last
+    of a range are found, as terms.
+    """
+    for row in ranges_of_serial(session, text, registry_ids):
+        if row.cancellation_id is not None:
+            yield session.get_one(Cancellation, row.cancellation_id).order_id
+
+
+def ranges_of_serial(
+    session: Session, text: str, registry_ids: Collection[str]
+) -> Iterator[CancelledRange]:
+    """Yield what was cancelled, in each registry, with the CER of serial number ``text`` in it.
 
     No two ranges overlap, so the first that ends at or after the number is the only one
-    that can hold it. Serial numbers of other units are opaque: of those only the first and
-    last of a range are found, as terms.
+    that can hold it.
     """
-    try:
-        serial = CerSerial.parse("".join(text.split()).upper())
-    except SerialError:
+    serial = cer_serial(text)
+    if serial is None:
         return
     for registry_id in registry_ids:
         row = session.scalar(
@@ -254,8 +266,16 @@ def owners_of_serial(session: Session, text: str, registry_ids: Collection[str])
             .order_by(CancelledRange.last)
             .limit(1)
         )
-        if row is not None and row.first <= serial.number and row.cancellation_id is not None:
-            yield session.get_one(Cancellation, row.cancellation_id).order_id
+        if row is not None and row.first <= serial.number:
+            yield row
+
+
+def cer_serial(text: str) -> CerSerial | None:
+    """Read the serial number of a CER as people type it; None if it is none."""
+    try:
+        return CerSerial.parse("".join(text.split()).upper())
+    except SerialError:
+        return None
 
 
 def entry(session: Session, sequence: int, year: int) -> RecordEntry:

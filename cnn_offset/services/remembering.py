@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from sqlalchemy import delete, insert, select
@@ -79,10 +80,16 @@ def terms_of(row: Imported, titles: Iterable[str] = ()) -> set[str]:
     }
     texts = (row.activity_ref, row.activity_title, row.beneficiary, row.reference)
     for text in (*texts, row.order_ref or "", *titles):
-        terms.update(f"word:{word}" for word in words(text))
+        terms.update(_words_of(text))
     if row.reference:
         terms.add(number_term(row.reference))
     return terms
+
+
+# Titles and names come again and again in a file.
+@lru_cache(maxsize=5_000)
+def _words_of(text: str) -> tuple[str, ...]:
+    return tuple(f"word:{word}" for word in words(text))
 
 
 def number_term(text: str) -> str:
