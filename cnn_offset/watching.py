@@ -23,7 +23,7 @@ from cnn_offset.plugins.registries.base import RegistryConnector
 from cnn_offset.services.watching import CallNews, keep_calls
 
 PAYMENT_CALLS: Final = ("connect", "inspect", "start", "fetch", "abandon", "refund", "read_webhook")
-REGISTRY_CALLS: Final = ("list_blocks", "cancel", "fetch")
+REGISTRY_CALLS: Final = ("page_blocks", "list_cancellations", "cancel", "fetch")
 WRITE_EVERY: Final = timedelta(minutes=1)
 """How often the same news is written; a change for the worse or better is at once."""
 LONGEST_WORDS: Final = 300

@@ -20,6 +20,8 @@ from cnn_offset.plugins.payments.base import (
 )
 from cnn_offset.plugins.registries.base import (
     BlockReport,
+    CancellationEntry,
+    CancellationPage,
     CancellationReport,
     CancellationRequest,
     RegistryConnector,
@@ -173,6 +175,10 @@ class FakeRegistry(RegistryConnector):
     """So many listings break off after their first block."""
     meanwhile: Callable[[], None] = lambda: None
     """Called while an account is listed, after its first block."""
+    others: list[CancellationEntry] = field(default_factory=list)
+    """Cancellations by other channels, listed behind ours."""
+    listed_at_once: int = 100
+    """How many cancellations a page of its list has."""
 
     id = "cdm"
     title = "Fake registry"
@@ -224,6 +230,26 @@ class FakeRegistry(RegistryConnector):
         """Let units leave an account by another channel."""
         report = self.books[block_ref]
         self.books[block_ref] = replace(report, held=report.held - units)
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        self._catch_up()
+        known = [
+            CancellationEntry(
+                registry_ref=each.report.registry_ref,
+                key=each.request.key,
+                account_ref=each.request.account_ref,
+                block_ref=each.request.block_ref,
+                ranges=each.report.ranges,
+                completed_at=each.report.completed_at or self.clock(),
+            )
+            for each in self.entries
+        ] + self.others
+        # Stable while they are made by turns too: by when they were done.
+        known.sort(key=lambda each: each.completed_at)
+        start = int(cursor or "0")
+        page = known[start : start + self.listed_at_once]
+        end = start + len(page)
+        return CancellationPage(page, str(end), end < len(known), self.clock())
 
     def units(self) -> int:
         return sum(each.request.quantity for each in self.entries)

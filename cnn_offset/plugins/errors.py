@@ -1,8 +1,17 @@
 """What a plug-in may raise, and what the core then believes."""
 
+from datetime import timedelta
+
 
 class PluginError(Exception):
-    """Any failure of a call to the outside. Its text is for operators, without secrets."""
+    """Any failure of a call to the outside. Its text is for operators, without secrets.
+
+    ``retry_after``: how long the other side asks to be left alone, if it says so.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class UnavailableError(PluginError):

@@ -9,6 +9,7 @@ part of the sandbox they belong to, which asks ``strikes``.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import re
 import socket
@@ -40,6 +41,7 @@ OF_REGISTRIES: Final = {
     "fewer_serials": "Cancel and report one unit fewer than asked",
     "other_serials": "Cancel and report units of another block",
     "overlapping_serials": "Report units that were cancelled before",
+    "rate_limit": "Answer 429 and ask to wait so long; nothing is done",
 }
 OF_PROCESSORS: Final = {
     "webhook_lost": "Never send the webhook",
@@ -163,6 +165,9 @@ class FaultyCalls:
             self._sleep(slow.seconds)
         if self._faults.strikes(target, "error_before", call):
             return _answer(start_response, "500 Internal Server Error", b"sandbox: 500, not done")
+        if limit := self._faults.strikes(target, "rate_limit", call):
+            wait = ("Retry-After", str(math.ceil(limit.seconds)))
+            return _answer(start_response, "429 Too Many Requests", b"sandbox: slower", wait)
         if fault := self._faults.strikes(target, "timeout_before", call):
             self._hang(fault, environ)
         held = self._faults.strikes(target, "timeout_after", call)
@@ -198,6 +203,9 @@ class FaultyCalls:
         raise ConnectionResetError("sandbox: dropped on purpose")
 
 
-def _answer(start_response: StartResponse, status: str, body: bytes) -> Iterable[bytes]:
-    start_response(status, [("Content-Type", "text/html"), ("Content-Length", str(len(body)))])
+def _answer(
+    start_response: StartResponse, status: str, body: bytes, *more: tuple[str, str]
+) -> Iterable[bytes]:
+    length = ("Content-Length", str(len(body)))
+    start_response(status, [("Content-Type", "text/html"), length, *more])
     return [body]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
@@ -33,20 +34,93 @@ def list_holdings() -> ResponseReturnValue:
     """List the holdings of an account from a cursor on."""
     book = _book()
     account, cursor = request.args.get("account", ""), request.args.get("cursor")
+    since = request.args.get("changed_since")
     book.work()
     try:
         after = int(base64.urlsafe_b64decode(cursor)) if cursor else 0
-    except ValueError:
-        return _problem(400, "bad-cursor", "The cursor is not one of ours.")
+        moment = datetime.fromisoformat(since) if since else None
+        changed = book.changes(account, moment) if moment else None
+    except (TypeError, ValueError):
+        return _problem(400, "bad-cursor", "The cursor or the time is not one.")
     size = book.settings()["page_size"]
-    rows = book.state.rows("a64-final/block", part=account, after=after, limit=size + 1)
+    if "former_account" in request.args:
+        return _list_successors(book, request.args["former_account"], after, size)
     if not book.knows_account(account):
         return _problem(404, "unknown-account", "There is no such account.")
+    if changed is not None:
+        # The cursor counts on in what has changed.
+        blocks, gone = changed
+        more = len(blocks) > after + size
+        return _answer(
+            items=[_holding(book, body) for body in blocks[after : after + size]],
+            next=_cursor(after + size) if more else None,
+            gone=gone,
+        )
+    rows = book.state.rows("a64-final/block", part=account, after=after, limit=size + 1)
     page, more = rows[:size], len(rows) > size
     return _answer(
         items=[_holding(book, body) for _, _, body in page],
-        next=base64.urlsafe_b64encode(str(page[-1][0]).encode()).decode() if more else None,
+        next=_cursor(page[-1][0]) if more else None,
     )
+
+
+def _list_successors(book: Book, account: str, after: int, size: int) -> ResponseReturnValue:
+    """List the holdings that came from an account of the interim registry, with origins."""
+    if book.state.get("a64-final/former", account) is None:
+        return _problem(404, "unknown-account", "Nothing has come from such an account.")
+    rows = [
+        row
+        for row in book.state.rows("a64-final/block", after=after)
+        if row[2].get("former_account") == account
+    ]
+    page, more = rows[:size], len(rows) > size
+    return _answer(
+        items=[_holding(book, body) | {"origins": body["origins"]} for _, _, body in page],
+        next=_cursor(page[-1][0]) if more else None,
+    )
+
+
+def _cursor(number: int) -> str:
+    return base64.urlsafe_b64encode(str(number).encode()).decode()
+
+
+@bp.get("/cancellations")
+def list_cancellations() -> ResponseReturnValue:
+    """List the cancellations of all channels from a cursor on."""
+    book = _book()
+    size, after = book.settings()["page_size"], request.args.get("after", "")
+    try:
+        known = base64.urlsafe_b64decode(after).decode()
+        limit = min(request.args.get("limit", size, int), size)
+        found, cursor, more = book.page_cancellations(known, limit)
+    except ValueError:
+        return _problem(400, "bad-cursor", "The cursor is not one of ours.")
+    return _answer(
+        items=[_listed(each) for each in found],
+        cursor=_cursor(int(cursor)) if cursor else "",
+        more=more,
+    )
+
+
+def _listed(record: Document) -> Document:
+    return {
+        "transaction": record["ref"],
+        "key": record["key"] or None,
+        "account": record["account"],
+        "holding": record["block_ref"],
+        "executed_at": record["completed_at"],
+        "ranges": [_range(each) for each in record["ranges"]],
+    }
+
+
+def _range(each: Document) -> Document:
+    return {
+        "series": each["series"],
+        "from": each["first"],
+        "to": each["last"],
+        "from_id": each["first_text"],
+        "to_id": each["last_text"],
+    }
 
 
 @bp.post("/cancellation-requests")
@@ -137,16 +211,7 @@ def _operation(operation: Document) -> Document:
         shown["result"] = {
             "transaction": record["ref"],
             "executed_at": record["completed_at"],
-            "ranges": [
-                {
-                    "series": each["series"],
-                    "from": each["first"],
-                    "to": each["last"],
-                    "from_id": each["first_text"],
-                    "to_id": each["last_text"],
-                }
-                for each in record["ranges"]
-            ],
+            "ranges": [_range(each) for each in record["ranges"]],
         }
     if operation["state"] == "failed":
         shown["problem"] = operation["problem"]

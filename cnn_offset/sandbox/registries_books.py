@@ -157,25 +157,76 @@ class Book:
         for other in blocks:
             if other["series"] == series and first <= other["last"] and other["first"] <= last:
                 raise ValueError(f"block {ref} overlaps {other['block_ref']}")
-        self._keep(block)
+        self.keep(block)
         self.state.put(f"{self.name}/account", block["account"], {})
         blocks.append(block)
         return block
 
     def change_block(self, ref: str, values: Document) -> Document:
-        """Set ``share_of_proceeds`` (or ``eligible``, as in ``seed``), let another channel
-        ``take`` the next so many units, or let the block ``vanish`` from its account.
+        """Set ``share_of_proceeds`` (or ``eligible``, as in ``seed``) or ``unit_type``, let
+        another channel ``take`` the next so many units (under a ``key`` of its own, if it has
+        one), ``split`` the block after so many units, ``merge`` the block of that name into it,
+        bring it into another ``account``, or let it ``vanish``.
         """
         with self.state.transaction():
-            block = self._block(ref)
+            block = self.block(ref)
             if "eligible" in values or "share_of_proceeds" in values:
                 block["share_of_proceeds"] = proceeds(values)
             if values.get("vanish"):
-                self.state.delete(self._blocks, ref)
+                self.remove(block)
                 return block
             if "take" in values:
-                self._take(block, int(values["take"]))
-            self._keep(block)
+                spans = self._take(block, int(values["take"]))
+                self.record(block, spans, str(values.get("key", "")))
+            if "unit_type" in values:
+                if values["unit_type"] not in UNIT_TYPES[self.name]:
+                    raise ValueError(f"{self.name} has no unit type {values['unit_type']}")
+                block["unit_type"] = values["unit_type"]
+            self.keep(block)
+            if "split" in values:
+                self._split(block, int(values["split"]))
+            if "merge" in values:
+                self._merge(block, self.block(str(values["merge"])))
+            if "account" in values:
+                self.move(block, str(values["account"]))
+        return block
+
+    def _split(self, block: Document, units: int) -> None:
+        if not 0 < units < block["last"] - block["first"] + 1:
+            raise ValueError("split leaves both parts some units")
+        middle = block["first"] + units
+        rest = block | {
+            "block_ref": f"{block['block_ref']}/{middle}",
+            "first": middle,
+            "taken": _within(block["taken"], middle, block["last"]),
+        }
+        block["taken"] = _within(block["taken"], block["first"], middle - 1)
+        block["last"] = middle - 1
+        self.keep(block)
+        self.keep(rest)
+
+    def _merge(self, block: Document, other: Document) -> None:
+        if (block["series"], block["account"], block["last"] + 1) != (
+            other["series"],
+            other["account"],
+            other["first"],
+        ):
+            raise ValueError("merge takes the block that follows in the same account")
+        block["last"] = other["last"]
+        block["taken"] = _merged([*map(tuple, block["taken"]), *map(tuple, other["taken"])])
+        self.remove(other)
+        self.keep(block)
+
+    def empty(self, block: Document) -> None:
+        """Let all units of a block pass into another registry's books."""
+        block["taken"] = [(block["first"], block["last"])]
+        self._keep(block)
+
+    def say_origins(self, block: Document, account: str, origins: list[Document]) -> Document:
+        """Keep where the units of a block came from, and from which account."""
+        block |= {"former_account": account, "origins": origins}
+        self._keep(block)
+        self.state.put(f"{self.name}/former", account, {})
         return block
 
     def serial(self, block: Document, number: int) -> str:
@@ -217,30 +268,61 @@ class Book:
         used = self._another(block, quantity) if other else block
         free_before = used["first"]
         spans = self._take(used, quantity)
-        self._keep(used)
+        self.keep(used)
         if overlapping and spans:
             gone = spans[0][0] > free_before
             spans = [(free_before, free_before + quantity - 1)] if gone else spans * 2
+        record = self.record(used, spans, request["key"], request)
+        # What is reported may be counted twice, because a fault is on.
+        record["cancelled"] = quantity
+        self.state.put(self._cancellations, record["ref"], record, part=request["key"])
+        return record
+
+    def record(
+        self, block: Document, spans: list[Span], key: str, request: Document | None = None
+    ) -> Document:
+        """Write a cancellation down; without a ``request`` another channel asked for it."""
         number = self.state.number(self._cancellations)
         record: Document = {
-            **request,
+            "account": block["account"],
+            "block_ref": block["block_ref"],
+            "beneficiary": "",
+            "reason": "",
+            **(request or {}),
+            "key": key,
             "ref": f"{self.name.upper()}-VC{number:07d}",
             "completed_at": self.now().isoformat(),
-            "cancelled": quantity,
-            "used_block": used["block_ref"],
+            "cancelled": sum(last - first + 1 for first, last in spans),
+            "used_block": block["block_ref"],
             "ranges": [
                 {
-                    "series": used["series"],
+                    "series": block["series"],
                     "first": first,
                     "last": last,
-                    "first_text": self.serial(used, first),
-                    "last_text": self.serial(used, last),
+                    "first_text": self.serial(block, first),
+                    "last_text": self.serial(block, last),
                 }
                 for first, last in spans
             ],
         }
-        self.state.put(self._cancellations, record["ref"], record, part=request["key"])
+        self.state.put(self._cancellations, record["ref"], record, part=key)
         return record
+
+    def page_cancellations(self, after: str, limit: int) -> tuple[list[Document], str, bool]:
+        """List cancellations of all channels in the order of their completion.
+
+        Returns them, the cursor that the next page begins with, and whether there is one now.
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+
+        """
+        self.work()
+        start = int(after or "0")
+        rows = self.state.rows(self._cancellations, after=start, limit=limit + 1)
+        page = rows[:limit]
+        cursor = str(page[-1][0]) if page else after
+        return [body for _, _, body in page], cursor, len(rows) > limit
 
     def cancellations(self, key: str | None = None) -> list[Document]:
         """List cancellations, of one key or all; a key has several if it was repeated."""
@@ -250,7 +332,7 @@ class Book:
         """Count the units really cancelled for each key."""
         self.work()
         units: dict[str, int] = {}
-        for each in self.cancellations():
+        for each in filter(lambda each: each["key"], self.cancellations()):
             units[each["key"]] = units.get(each["key"], 0) + each["cancelled"]
         return units
 
@@ -315,7 +397,7 @@ class Book:
     def _checked(self, request: Document) -> Document:
         if self.settings()["closed"]:
             raise RefusalError("REGISTRY_CLOSED", "The registry is closed.")
-        block = self._block(request["block_ref"])
+        block = self.block(request["block_ref"])
         if block["account"] != request["account"]:
             raise RefusalError("WRONG_ACCOUNT", "The block is not in that account.")
         if account_kind(block) == "annex_i":
@@ -340,14 +422,48 @@ class Book:
             raise RefusalError("INSUFFICIENT_UNITS", f"The block has {held(block)} units left.")
         return block
 
-    def _block(self, ref: str) -> Document:
+    def block(self, ref: str) -> Document:
+        """Return a block by its name, or refuse."""
         block = self.state.get(self._blocks, ref)
         if block is None:
             raise RefusalError("UNKNOWN_BLOCK", "There is no such block.")
         return block
 
-    def _keep(self, block: Document) -> None:
+    def keep(self, block: Document) -> None:
+        """Write a block down as it is now."""
+        block["changed_at"] = self.now().isoformat()
         self.state.put(self._blocks, block["block_ref"], block, part=block["account"])
+
+    def remove(self, block: Document) -> None:
+        """Let a block leave its account."""
+        self.state.delete(self._blocks, block["block_ref"])
+        self._leave(block)
+
+    def _leave(self, block: Document) -> None:
+        account, ref = block["account"], block["block_ref"]
+        left = {"block_ref": ref, "at": self.now().isoformat()}
+        self.state.put(f"{self.name}/gone", f"{account}/{ref}", left, part=account)
+
+    def move(self, block: Document, account: str) -> None:
+        """Bring a block into another account."""
+        self._leave(block)
+        block["account"] = account
+        self.state.put(f"{self.name}/account", account, {})
+        self.keep(block)
+
+    def changes(self, account: str, since: datetime) -> tuple[list[Document], list[str]]:
+        """List the blocks of an account that changed at or after a moment, and those that left."""
+        blocks = self.blocks(account)
+        here = {each["block_ref"] for each in blocks}
+        left = self.state.all(f"{self.name}/gone", part=account)
+        return (
+            [each for each in blocks if datetime.fromisoformat(each["changed_at"]) >= since],
+            [
+                each["block_ref"]
+                for each in left
+                if each["block_ref"] not in here and datetime.fromisoformat(each["at"]) >= since
+            ],
+        )
 
     def _another(self, block: Document, quantity: int) -> Document:
         for other in self.blocks():
@@ -357,7 +473,7 @@ class Book:
 
     def _take(self, block: Document, quantity: int) -> list[Span]:
         spans: list[Span] = []
-        for first, last in _free(block):
+        for first, last in free_spans(block):
             if quantity == 0:
                 break
             end = min(last, first + quantity - 1)
@@ -387,7 +503,7 @@ def account_kind(values: Document) -> str:
 
 def held(block: Document) -> int:
     """Count the units of a block that are still in the account."""
-    return sum(last - first + 1 for first, last in _free(block))
+    return sum(last - first + 1 for first, last in free_spans(block))
 
 
 def _next_number(series: str, blocks: list[Document]) -> int:
@@ -395,7 +511,8 @@ def _next_number(series: str, blocks: list[Document]) -> int:
     return max(ends, default=zlib.crc32(series.encode()) % 90_000_000) + 1
 
 
-def _free(block: Document) -> list[Span]:
+def free_spans(block: Document) -> list[Span]:
+    """List the numbers of a block that are still in the account."""
     spans: list[Span] = []
     start = block["first"]
     for first, last in block["taken"]:
@@ -405,6 +522,14 @@ def _free(block: Document) -> list[Span]:
     if start <= block["last"]:
         spans.append((start, block["last"]))
     return spans
+
+
+def _within(spans: list[Any], start: int, end: int) -> list[Span]:
+    return [
+        (max(first, start), min(last, end))
+        for first, last in spans
+        if first <= end and last >= start
+    ]
 
 
 def _merged(spans: list[Any]) -> list[Span]:

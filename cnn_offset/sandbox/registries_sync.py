@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -47,7 +48,14 @@ def check_token() -> ResponseReturnValue | None:
 def list_blocks(name: str, account: str) -> ResponseReturnValue:
     """List the blocks of an account, one page of them."""
     book = _book(name)
-    blocks = book.blocks(account)
+    removed = None
+    if since := request.args.get("changedSince"):
+        try:
+            blocks, removed = book.changes(account, datetime.fromisoformat(since))
+        except (TypeError, ValueError):
+            return _refusal(book, RefusalError("INVALID_REQUEST", "changedSince is a time."))
+    else:
+        blocks = book.blocks(account)
     if not book.knows_account(account):
         return _refusal(book, RefusalError("UNKNOWN_ACCOUNT", "There is no such account."))
     size, page = book.settings()["page_size"], request.args.get("page", 1, int)
@@ -56,6 +64,7 @@ def list_blocks(name: str, account: str) -> ResponseReturnValue:
         page=page,
         pages=max(-(-len(blocks) // size), 1),
         blocks=[_block(book, each) for each in blocks[(page - 1) * size : page * size]],
+        **({} if removed is None else {"removed": removed}),
     )
 
 
@@ -81,13 +90,27 @@ def cancel(name: str) -> ResponseReturnValue:
 
 @bp.get(f"{PREFIX}/cancellations")
 def find_cancellations(name: str) -> ResponseReturnValue:
-    """List the cancellations of one client reference, or all."""
+    """List the cancellations of one client reference, or all channels' from a cursor on."""
     book, key = _book(name), request.args.get("clientReference")
+    if key is None:
+        return _page_cancellations(book)
     return _answer(
         book,
         clientReference=key,
         cancellations=[_cancellation(each) for each in book.cancellations(key)],
     )
+
+
+def _page_cancellations(book: Book) -> ResponseReturnValue:
+    size = book.settings()["page_size"]
+    try:
+        found, cursor, more = book.page_cancellations(
+            request.args.get("after", ""), min(request.args.get("limit", size, int), size)
+        )
+    except ValueError:
+        return _refusal(book, RefusalError("UNKNOWN_CURSOR", "The cursor is not one of ours."))
+    listed = [_cancellation(each) for each in found]
+    return _answer(book, cancellations=listed, next=cursor, more=more)
 
 
 def _request(body: Any) -> Document:
@@ -137,7 +160,7 @@ def _cancellation(record: Document) -> Document:
     return {
         "transactionId": record["ref"],
         "status": "Completed",
-        "clientReference": record["key"],
+        "clientReference": record["key"] or None,
         "accountId": record["account"],
         "blockId": record["block_ref"],
         "quantity": record["cancelled"],

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -29,6 +30,7 @@ from cnn_offset.plugins.errors import (
 )
 from cnn_offset.plugins.registries.base import (
     BlockReport,
+    CancellationEntry,
     CancellationReport,
     CancellationRequest,
     RegistryConnector,
@@ -197,6 +199,111 @@ class BaseConnectorContract:
         world.close_registry()
         _refused(world, _request(world, ref, 1))
 
+    # The list of cancellations
+
+    def test_lists_every_cancellation_once(self, world: RegistryWorld) -> None:
+        """In the order of completion, each with its key, place and serial numbers."""
+        ref = world.seed(100, gone=[(3, 1)])
+        reports = {
+            f"key-{number}": _settled(
+                world,
+                world.connector.cancel(_request(world, ref, number, key=f"key-{number}")),
+                f"key-{number}",
+            )
+            for number in range(1, BLOCKS + 1)
+        }
+        listed, _ = _listed(world, "")
+        assert [each.key for each in listed] == list(reports)
+        for each in listed:
+            report = reports[each.key]
+            assert (each.account_ref, each.block_ref) == (world.account, ref)
+            assert each.registry_ref == report.registry_ref
+            assert sorted(each.ranges) == sorted(report.ranges)
+            assert each.completed_at == report.completed_at
+
+    def test_list_goes_on_from_its_cursor(self, world: RegistryWorld) -> None:
+        """What comes while the list is read is neither missed nor listed twice."""
+        ref = world.seed(100)
+
+        def cancel(*numbers: int) -> None:
+            for number in numbers:
+                key = f"key-{number}"
+                _settled(world, world.connector.cancel(_request(world, ref, 1, key=key)), key)
+
+        cancel(1, 2, 3, 4)
+        page = world.connector.list_cancellations("")
+        keys = [each.key for each in page.entries]
+        cancel(5)
+        rest, end = _listed(world, page.cursor) if page.more else ([], page.cursor)
+        keys += [each.key for each in rest]
+        cancel(6, 7)
+        last, _ = _listed(world, end)
+        keys += [each.key for each in last]
+        assert keys == [f"key-{number}" for number in range(1, 8)]
+        again, _ = _listed(world, page.cursor)
+        assert [each.key for each in again] == keys[len(page.entries) :]
+        assert page.registry_time is not None, "the registry's clock is needed to judge"
+
+    def test_lists_other_channels(self, world: RegistryWorld) -> None:
+        """What others cancelled is in the list, without a key."""
+        ref = world.seed(100)
+        if not world.cancel_elsewhere(ref, 7):
+            pytest.skip("the registry has no other channel")
+        _settled(world, world.connector.cancel(_request(world, ref, 5)), "key-1")
+        listed, _ = _listed(world, "")
+        assert [(each.key, total(each.ranges)) for each in listed] == [("", 7), ("key-1", 5)]
+
+    def test_failed_list_of_cancellations_is_an_error(self, world: RegistryWorld) -> None:
+        """An error page is no empty list, and a cursor that is none is no beginning."""
+        for misdeed in (Misdeed.ERROR_BEFORE, Misdeed.NONSENSE, Misdeed.SILENT_BEFORE):
+            world.prepare(misdeed)
+            with pytest.raises(OutcomeUnknownError):
+                world.connector.list_cancellations("")
+        with pytest.raises((RefusedError, OutcomeUnknownError)):
+            world.connector.list_cancellations("no such cursor")
+
+    # What has changed
+
+    def test_tells_what_changed(self, world: RegistryWorld) -> None:
+        """Where a connector tells changes, it tells all of them, with what has left."""
+        changed, left, *_ = (world.seed(10) for _ in range(BLOCKS))
+        first = world.connector.page_blocks(world.account)
+        if first.registry_time is None:
+            pytest.skip("the connector does not tell what changed")
+        _settled(world, world.connector.cancel(_request(world, changed, 1)), "key-1")
+        told_of_gone = world.lose(left)
+        blocks, gone, cursor = {}, set(), ""
+        while True:
+            page = world.connector.page_blocks(
+                world.account, cursor, changed_since=first.registry_time
+            )
+            blocks.update({each.block_ref: each.held for each in page.blocks})
+            gone.update(page.gone)
+            if not page.more:
+                break
+            cursor = page.cursor
+        assert blocks.get(changed) == 9
+        assert left not in blocks and (left in gone or not told_of_gone)
+
+    # Patience
+
+    def test_heeds_how_long_to_wait(self, world: RegistryWorld) -> None:
+        """Who is turned away learns for how long, and nothing was done or asked again."""
+        ref, wait = world.seed(100), timedelta(seconds=2)
+        calls: list[Callable[[], object]] = [
+            lambda: world.connector.cancel(_request(world, ref, 5)),
+            lambda: world.connector.fetch("key-1"),
+            lambda: world.connector.list_cancellations(""),
+        ]
+        for call in calls:
+            if not world.slow_down(wait):
+                pytest.skip("the registry never turns anybody away")
+            with pytest.raises(OutcomeUnknownError) as error:
+                call()
+            assert error.value.retry_after == wait
+        assert world.connector.fetch("key-1").status is ReportStatus.NOT_KNOWN
+        assert world.audit() == {}
+
     # Looking up
 
     def test_unknown_key_is_not_known(self, world: RegistryWorld) -> None:
@@ -284,6 +391,8 @@ class BaseConnectorContract:
             nobody.fetch("key-1")
         with pytest.raises(UnavailableError):
             list(nobody.list_blocks(world.account))
+        with pytest.raises(UnavailableError):
+            nobody.list_cancellations("")
 
     def test_late_deed_is_within_settle(self, world: RegistryWorld) -> None:
         """What happens after we stopped waiting happens before ``settle`` is over."""
@@ -349,6 +458,18 @@ def _request(
 
 def _block(world: RegistryWorld, ref: str) -> BlockReport:
     return next(b for b in world.connector.list_blocks(world.account) if b.block_ref == ref)
+
+
+def _listed(world: RegistryWorld, cursor: str) -> tuple[list[CancellationEntry], str]:
+    """Follow the list of cancellations from a cursor to its end."""
+    found: list[CancellationEntry] = []
+    for _ in range(100):
+        page = world.connector.list_cancellations(cursor)
+        found += page.entries
+        cursor = page.cursor
+        if not page.more:
+            return found, cursor
+    raise AssertionError("a list without an end")
 
 
 def _settled(world: RegistryWorld, report: CancellationReport, key: str) -> CancellationReport:

@@ -90,6 +90,24 @@ class RegistryWorld(abc.ABC):
     def unreachable(self) -> RegistryConnector:
         """Make a connector like ours to an address where nobody listens."""
 
+    def cancel_elsewhere(self, block_ref: str, units: int) -> bool:
+        """Cancel units of a block by another channel, without a key of ours.
+
+        Return False if the registry has no other channel.
+        """
+        return False
+
+    def lose(self, block_ref: str) -> bool:
+        """Let a block leave :attr:`account`; return False if the registry does not tell that."""
+        return False
+
+    def slow_down(self, wait: timedelta) -> bool:
+        """Make the registry turn the next call away and ask to be left alone so long.
+
+        Return False if it never does.
+        """
+        return False
+
     def wait(self) -> None:
         """Give the registry a moment."""
         time.sleep(0.02)

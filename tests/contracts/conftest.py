@@ -54,6 +54,7 @@ class SandboxRegistryWorld(RegistryWorld):
             "deduplicates": deduplicates,
             "settle_seconds": 5,
             "timeout_seconds": self.patience,
+            "lists_per_second": 1000,
         }
         self.connector = self._made(self._settings)
         self._control(
@@ -127,6 +128,19 @@ class SandboxRegistryWorld(RegistryWorld):
 
     def advance(self, by: timedelta) -> None:
         self._control("", clock_offset_seconds=by.total_seconds())
+
+    def cancel_elsewhere(self, block_ref: str, units: int) -> bool:
+        self._control(f"/blocks/{block_ref}", take=units)
+        return True
+
+    def lose(self, block_ref: str) -> bool:
+        self._control(f"/blocks/{block_ref}", vanish=True)
+        return True
+
+    def slow_down(self, wait: timedelta) -> bool:
+        fault = {"target": self.name, "kind": "rate_limit", "count": 1}
+        self.sandbox.post("/faults", fault | {"milliseconds": int(wait.total_seconds() * 1000)})
+        return True
 
     def unreachable(self) -> RegistryConnector:
         address = f"http://127.0.0.1:{self._free_port}/registries/{self.name}"

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cnn_offset.plugins.errors import (
     RefusedError,
     UnavailableError,
 )
+from cnn_offset.plugins.registries import _http
 from cnn_offset.plugins.registries.a64_final import A64FinalConnector
 from cnn_offset.plugins.registries.base import (
     CancellationRequest,
@@ -62,6 +64,8 @@ YES = {
     "key": "key-1",
     "items": [],
     "next": None,
+    "more": False,
+    "cursor": "",
 }
 """Reads as a success whatever is asked, of either registry."""
 
@@ -121,6 +125,7 @@ def calls(connector: RegistryConnector) -> list[Callable[[], Any]]:
         lambda: connector.cancel(REQUEST),
         lambda: connector.fetch("key-1"),
         lambda: list(connector.list_blocks("ACC-1")),
+        lambda: connector.list_cancellations(""),
     ]
 
 
@@ -164,8 +169,11 @@ def test_no_clear_answer_is_unknown_and_asked_once(
 
 @pytest.mark.parametrize("kind", [CdmConnector, A64FinalConnector])
 def test_a_clear_yes_is_believed(canned: Canned, kind: type[RegistryConnector]) -> None:
-    canned.says("200 OK", YES)
-    cancelled, found, listed = (call() for call in calls(made(kind, canned.url)))
+    listable = CANCELLATION | {"accountId": "ACC-1", "blockId": "B1"}
+    more = {"next": "7", "cancellations": [listable]} if kind is CdmConnector else {}
+    canned.says("200 OK", YES | more)
+    cancelled, found, listed, history = (call() for call in calls(made(kind, canned.url)))
+    assert not history.more
     assert cancelled.status is ReportStatus.CONFIRMED
     assert found.status in (ReportStatus.CONFIRMED, ReportStatus.NOT_KNOWN)
     assert listed == []
@@ -470,3 +478,99 @@ def test_account_and_key_cannot_leave_their_place(canned: Canned) -> None:
     first, second = (each.split(b"\r\n")[0] for each in canned.requests)
     assert first == b"GET /api/v1/accounts/..%2F..%2Fx%3Fy%3D1%23z/blocks?page=1 HTTP/1.1"
     assert second == b"GET /api/v1/cancellations?clientReference=a%26clientReference%3Db HTTP/1.1"
+
+
+@pytest.mark.parametrize("kind", [CdmConnector, A64FinalConnector])
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (["Retry-After: 7"], 7),
+        (["Retry-After: 0"], 0),
+        (["Retry-After: 999999999999999999999"], 86_400),
+        (["Retry-After: -5"], None),
+        (["Retry-After: soon"], None),
+        (["Retry-After: Sun, 22 Nov 2026 12:01:00 GMT", "Date: Sun, 22 Nov 2026 12:00:00 GMT"], 60),
+        (["Retry-After: Sat, 21 Nov 2026 12:00:00 GMT", "Date: Sun, 22 Nov 2026 12:00:00 GMT"], 0),
+        ([], None),
+    ],
+)
+def test_how_long_to_wait_is_read(
+    canned: Canned,
+    kind: type[RegistryConnector],
+    status: str,
+    headers: list[str],
+    seconds: int | None,
+) -> None:
+    canned.says(status, b"", *headers)
+    with pytest.raises(OutcomeUnknownError) as error:
+        made(kind, canned.url).cancel(REQUEST)
+    assert error.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("kind", [CdmConnector, A64FinalConnector])
+def test_a_registry_that_asks_for_a_pause_is_left_alone(
+    canned: Canned, kind: type[RegistryConnector]
+) -> None:
+    connector = made(kind, canned.url)
+    canned.says("429 Too Many Requests", b"", "Retry-After: 60")
+    with pytest.raises(OutcomeUnknownError):
+        connector.page_blocks("ACC-1")
+    for call in (lambda: connector.page_blocks("ACC-1"), lambda: connector.list_cancellations("")):
+        with pytest.raises(UnavailableError) as error:
+            call()
+        assert error.value.retry_after is not None
+        assert timedelta(seconds=50) < error.value.retry_after <= timedelta(seconds=60)
+    assert len(canned.requests) == 1, "nothing was sent"
+    # What became of a cancellation may be asked all the same.
+    with pytest.raises(OutcomeUnknownError):
+        connector.fetch("key-1")
+
+
+def test_pages_are_asked_for_at_a_pace() -> None:
+    waited: list[float] = []
+    pace = _http.Pace(4, clock=lambda: 100.0, sleep=waited.append)
+    for _ in range(4):
+        pace.wait()
+    assert waited == [0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("page", "odd"),
+    [
+        ({"units": SEGMENT | {"start": 14, "end": 10}}, "serial numbers"),
+        ({"unitType": "XER"}, "unit type"),
+    ],
+)
+def test_a_block_that_makes_no_sense_leaves_the_others(
+    canned: Canned, page: dict[str, Any], odd: str
+) -> None:
+    canned.says("200 OK", YES | {"blocks": [BLOCK | {"blockId": "B2"} | page, BLOCK]})
+    connector = made(CdmConnector, canned.url)
+    found = connector.page_blocks("ACC-1")
+    assert [each.block_ref for each in found.blocks] == ["B1"]
+    [told] = found.odd
+    assert told.block_ref == "B2"
+    assert odd in told.words
+    with pytest.raises(OutcomeUnknownError, match="B2"):
+        list(connector.list_blocks("ACC-1"))
+
+
+def test_who_tells_no_departures_has_told_no_changes(canned: Canned) -> None:
+    since = datetime.fromisoformat(TIME)
+    canned.says("200 OK", YES)
+    for kind in (CdmConnector, A64FinalConnector):
+        connector = made(kind, canned.url)
+        assert connector.page_blocks("ACC-1").registry_time == since
+        assert connector.page_blocks("ACC-1", changed_since=since).registry_time is None
+    canned.says("200 OK", YES | {"removed": ["B7"], "gone": ["B7"]})
+    for kind in (CdmConnector, A64FinalConnector):
+        found = made(kind, canned.url).page_blocks("ACC-1", changed_since=since)
+        assert (found.registry_time, list(found.gone)) == (since, ["B7"])
+
+
+def test_a_list_that_stands_still_is_given_up(canned: Canned) -> None:
+    canned.says("200 OK", YES | {"cancellations": [], "next": "", "more": True})
+    for kind in (CdmConnector, A64FinalConnector):
+        with pytest.raises(OutcomeUnknownError, match="circle"):
+            made(kind, canned.url).list_cancellations("")

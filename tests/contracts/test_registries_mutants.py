@@ -24,7 +24,9 @@ from cnn_offset.plugins.errors import (
 from cnn_offset.plugins.registries import _http, a64_final
 from cnn_offset.plugins.registries.a64_final import A64FinalConnector
 from cnn_offset.plugins.registries.base import (
+    BlockPage,
     BlockReport,
+    CancellationPage,
     CancellationReport,
     CancellationRequest,
     RegistryConnector,
@@ -328,6 +330,78 @@ class CannotTellRefusedConnection(Good):
             raise OutcomeUnknownError(str(error)) from error
 
 
+class ListsOnePageOfCancellations(Good):
+    """Says after the first page that there is no other."""
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        return dataclasses.replace(super().list_cancellations(cursor), more=False)
+
+
+class ListsNewestFirst(Good):
+    """Turns each page round."""
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        page = super().list_cancellations(cursor)
+        return dataclasses.replace(page, entries=page.entries[::-1])
+
+
+class BeginsAgain(Good):
+    """Forgets where it was as soon as the list is at its end."""
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        page = super().list_cancellations(cursor)
+        return page if page.more else dataclasses.replace(page, cursor="")
+
+
+class ListsOursOnly(Good):
+    """Leaves out what others have cancelled."""
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        page = super().list_cancellations(cursor)
+        ours = [each for each in page.entries if each.key]
+        return dataclasses.replace(page, entries=ours)
+
+
+class TakesErrorForEmptyList(Good):
+    """Lists no cancellation where it could not look."""
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        try:
+            return super().list_cancellations(cursor)
+        except PluginError:
+            return CancellationPage((), cursor, more=False, registry_time=NOW)
+
+
+class HidesDepartures(Good):
+    """Does not tell which blocks have left."""
+
+    def page_blocks(
+        self, account_ref: str, cursor: str = "", *, changed_since: datetime | None = None
+    ) -> BlockPage:
+        page = super().page_blocks(account_ref, cursor, changed_since=changed_since)
+        return dataclasses.replace(page, gone=())
+
+
+class ByItsOwnClock(Good):
+    """Asks for changes since a time of its own."""
+
+    def page_blocks(
+        self, account_ref: str, cursor: str = "", *, changed_since: datetime | None = None
+    ) -> BlockPage:
+        later = changed_since and changed_since + timedelta(days=1)
+        return super().page_blocks(account_ref, cursor, changed_since=later)
+
+
+class Impatient(Good):
+    """Does not say how long to wait."""
+
+    def cancel(self, request: Request) -> Report:
+        try:
+            return super().cancel(request)
+        except OutcomeUnknownError as error:
+            raise OutcomeUnknownError(str(error)) from error
+
+
 class PromisesTooMuch(Good):
     """Says that its registry de-duplicates, which it does not."""
 
@@ -379,6 +453,15 @@ MUTANTS: list[tuple[str, type[RegistryConnector]]] = [
     ("refuses_wrong_account", FillsInTheAccount),
     ("refuses_ineligible", SilentRefusal),
     ("refuses_when_closed", HidesRefusal),
+    ("lists_every_cancellation_once", ListsOnePageOfCancellations),
+    ("lists_every_cancellation_once", ListsNewestFirst),
+    ("list_goes_on_from_its_cursor", BeginsAgain),
+    ("lists_other_channels", ListsOursOnly),
+    ("failed_list_of_cancellations_is_an_error", TakesErrorForEmptyList),
+    ("tells_what_changed", HidesDepartures),
+    ("tells_what_changed", ByItsOwnClock),
+    ("heeds_how_long_to_wait", Impatient),
+    ("heeds_how_long_to_wait", TriesAgain),
     ("unknown_key_is_not_known", FindsAnything),
     ("look_up_agrees_with_answer", NewReferenceEachTime),
     ("failed_look_up_is_unknown", TakesErrorForNotKnown),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import requests
@@ -22,6 +26,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
+from cnn_offset.plugins.registries.base import BlockPage, BlockReport
 from cnn_offset.plugins.settings import PluginSettings
 
 _CONNECT_SECONDS: Final = 3.05
@@ -29,6 +34,9 @@ _MAX_BYTES: Final = 5 * 2**20
 _REFUSALS: Final = frozenset({400, 404, 409, 410, 422})
 """Answers by which a registry says no. A 401 or 403 is our own fault or a gateway's, and
 408, 425 and 429 may say nothing of what happened: those are no answers."""
+_PATIENCE: Final = frozenset({429, 503})
+"""Answers by which a registry may ask to be left alone for a while."""
+_LONGEST: Final = timedelta(days=1)
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -52,6 +60,8 @@ class ConnectionSettings(PluginSettings):
     """How long after it was sent a request may still take effect, at the longest."""
     timeout_seconds: float = Field(default=10, gt=0, le=10)
     """How long to wait for an answer to begin; its end may take as long again."""
+    lists_per_second: float = Field(default=10, gt=0)
+    """How many pages of its lists one process asks for in a second, at most."""
 
     @field_validator("token")
     @classmethod
@@ -110,6 +120,69 @@ class Answer:
             ) from None
 
 
+class Pace:
+    """Lets the pages of a registry's lists be asked for one after another, not too fast.
+
+    And not at all while the registry asks to be left alone.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._gap = 1 / per_second
+        self._clock, self._sleep = clock, sleep
+        self._lock = Lock()
+        self._next = 0.0
+        self._quiet_until = 0.0
+
+    def wait(self) -> None:
+        """Wait for the next turn.
+
+        Raises:
+            UnavailableError: the registry wants to be left alone; nothing was sent.
+
+        """
+        with self._lock:
+            now = self._clock()
+            left = self._quiet_until - now
+            if left > 0:
+                raise UnavailableError(
+                    "the registry asked for a pause", retry_after=timedelta(seconds=left)
+                )
+            turn = max(self._next, now)
+            self._next = turn + self._gap
+        if turn > now:
+            self._sleep(turn - now)
+
+    def heed(self, error: OutcomeUnknownError) -> None:
+        """Ask nothing more until the time that an answer named."""
+        if error.retry_after is not None:
+            with self._lock:
+                self._quiet_until = self._clock() + error.retry_after.total_seconds()
+
+
+def read_list(
+    pace: Pace, settings: ConnectionSettings, path: str, params: Mapping[str, str]
+) -> Answer:
+    """Ask for a page of a list, at the connection's pace.
+
+    Raises:
+        UnavailableError: nothing was sent.
+        OutcomeUnknownError: anything else that is no clear yes or no.
+
+    """
+    pace.wait()
+    try:
+        return call(settings, "GET", path, params=params)
+    except OutcomeUnknownError as error:
+        pace.heed(error)
+        raise
+
+
 def call(
     settings: ConnectionSettings,
     method: str,
@@ -147,7 +220,7 @@ def call(
             stream=True,
         ) as response:
             raw = _read(response, deadline)
-            status = response.status_code
+            status, headers_said = response.status_code, response.headers
     except requests.ConnectTimeout:
         raise UnavailableError("no connection in time") from None
     except (requests.RequestException, HTTPError, OSError) as error:
@@ -156,8 +229,54 @@ def call(
             raise UnavailableError("no connection") from None
         raise OutcomeUnknownError(f"no answer: {type(error).__name__}") from None
     if not (200 <= status < 300 or status in _REFUSALS):
-        raise OutcomeUnknownError(f"answer {status}")
+        wait = retry_after(headers_said) if status in _PATIENCE else None
+        raise OutcomeUnknownError(f"answer {status}", retry_after=wait)
     return Answer(status, raw)
+
+
+def every_block(page: Callable[..., BlockPage], account_ref: str) -> Iterator[BlockReport]:
+    """Follow the pages of an account's blocks to the end.
+
+    Raises:
+        OutcomeUnknownError: the pages never end, or a block makes no sense.
+
+    """
+    cursor, seen = "", {""}
+    while True:
+        found = page(account_ref, cursor)
+        for odd in found.odd:
+            raise OutcomeUnknownError(f"block {odd.block_ref}: {odd.words}")
+        yield from found.blocks
+        if not found.more:
+            return
+        cursor = found.cursor
+        if cursor in seen:
+            raise OutcomeUnknownError("pages that go round in a circle")
+        seen.add(cursor)
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Read how long an answer asks to wait, in seconds or until a date; None if it does not.
+
+    A date is taken by the answer's own clock, where it tells that.
+    """
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdigit():
+        seconds = float(said) if len(said) < 10 else math.inf
+    else:
+        until, now = _moment(said), _moment(headers.get("Date", "")) or datetime.now(UTC)
+        if until is None:
+            return None
+        seconds = (until - now).total_seconds()
+    return timedelta(seconds=min(max(seconds, 0), _LONGEST.total_seconds()))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
-from typing import ClassVar, Literal
+from datetime import date, datetime, timedelta
+from typing import ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import Obstacle, SerialError, SerialRange, UnitType
 from cnn_offset.plugins.errors import OutcomeUnknownError, RefusedError
-from cnn_offset.plugins.registries._http import ConnectionSettings, Wire, call
+from cnn_offset.plugins.registries._http import (
+    ConnectionSettings,
+    Pace,
+    Wire,
+    call,
+    every_block,
+    read_list,
+)
 from cnn_offset.plugins.registries.base import (
+    BlockPage,
     BlockReport,
+    CancellationEntry,
+    CancellationPage,
     CancellationReport,
     CancellationRequest,
+    OddBlock,
+    Origin,
     RegistryConnector,
     ReportStatus,
 )
 from cnn_offset.plugins.settings import PluginSettings
 
+PAGE: Final = 200
+"""How many cancellations are asked for at once; the registry may list fewer."""
 _UNIT_TYPES = {"AER": UnitType.A64ER_AUTHORISED, "MCU": UnitType.A64ER_CONTRIBUTION}
 
 
@@ -46,6 +60,10 @@ class _Period(Wire):
     end: date = Field(alias="to")
 
 
+class _Origin(_Range):
+    holding: str
+
+
 class _Holding(Wire):
     id: str
     account: str
@@ -57,12 +75,15 @@ class _Holding(Wire):
     vintage: int
     cancellable: bool
     blocked_by: str | None
+    origins: Sequence[_Origin] = ()
+    """Holdings of the registry before this one, if they were asked for."""
 
 
 class _HoldingPage(Wire):
     meta: _Meta
     items: Sequence[_Holding]
     next: str | None
+    gone: Sequence[str] | None = None
 
 
 class _Result(Wire):
@@ -95,6 +116,22 @@ class _Operations(Wire):
     items: Sequence[_Operation]
 
 
+class _Listed(Wire):
+    transaction: str
+    key: str | None
+    account: str
+    holding: str
+    executed_at: AwareDatetime
+    ranges: Sequence[_Range]
+
+
+class _ListedPage(Wire):
+    meta: _Meta
+    items: Sequence[_Listed]
+    cursor: str
+    more: bool
+
+
 class _Refusal(_Problem):
     meta: _Meta
 
@@ -110,6 +147,10 @@ class A64FinalConnector(RegistryConnector):
     title = N_("Article 6.4 mechanism registry")
     Settings: ClassVar[type[PluginSettings]] = ConnectionSettings
     settings: ConnectionSettings
+
+    def __init__(self, settings: PluginSettings) -> None:
+        super().__init__(settings)
+        self._pace = Pace(self.settings.lists_per_second)
 
     @property
     def deduplicates(self) -> bool:
@@ -128,20 +169,94 @@ class A64FinalConnector(RegistryConnector):
             RefusedError: there is no such account, or it is not for us.
 
         """
+        yield from every_block(self.page_blocks, account_ref)
+
+    def page_blocks(
+        self, account_ref: str, cursor: str = "", *, changed_since: datetime | None = None
+    ) -> BlockPage:
+        """List one page of an account's holdings.
+
+        Raises:
+            RefusedError: there is no such account, or it is not for us.
+
+        """
+        params = {"account": account_ref}
+        if cursor:
+            params["cursor"] = cursor
+        if changed_since is not None:
+            params["changed_since"] = changed_since.isoformat()
+        answer = read_list(self._pace, self.settings, "/api/holdings", params)
+        if not answer.is_yes:
+            refusal = answer.read(_Refusal)
+            raise RefusedError(refusal.title, code=refusal.code)
+        page = answer.read(_HoldingPage)
+        blocks, odd = [], []
+        for holding in page.items:
+            if holding.account != account_ref:
+                raise OutcomeUnknownError(f"holding {holding.id}: another account")
+            try:
+                blocks.append(_block(holding))
+            except OutcomeUnknownError as error:
+                odd.append(OddBlock(holding.id, str(error)))
+        # One that passes over what it does not know has not said what left the account.
+        tells = changed_since is None or page.gone is not None
+        return BlockPage(
+            blocks,
+            cursor=page.next or "",
+            more=page.next is not None,
+            registry_time=page.meta.clock if tells else None,
+            gone=page.gone or (),
+            odd=odd,
+        )
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        """List completed cancellations of all channels, from a cursor on.
+
+        Raises:
+            RefusedError: the registry does not know the cursor.
+
+        """
+        params = {"after": cursor, "limit": str(PAGE)}
+        answer = read_list(self._pace, self.settings, "/api/cancellations", params)
+        if not answer.is_yes:
+            refusal = answer.read(_Refusal)
+            raise RefusedError(refusal.title, code=refusal.code)
+        page = answer.read(_ListedPage)
+        if page.more and page.cursor == cursor:
+            raise OutcomeUnknownError("pages that go round in a circle")
+        return CancellationPage(
+            entries=[
+                CancellationEntry(
+                    registry_ref=each.transaction,
+                    key=each.key or "",
+                    account_ref=each.account,
+                    block_ref=each.holding,
+                    ranges=[_range(wire) for wire in each.ranges],
+                    completed_at=each.executed_at,
+                )
+                for each in page.items
+            ],
+            cursor=page.cursor,
+            more=page.more,
+            registry_time=page.meta.clock,
+        )
+
+    def list_successors(self, account_ref: str) -> Iterator[BlockReport]:
+        """List the holdings that came from an account of the interim registry, with origins.
+
+        Raises:
+            RefusedError: nothing has come from such an account, or it is not for us.
+
+        """
         cursor, seen = "", {""}
         while True:
-            answer = call(
-                self.settings,
-                "GET",
-                "/api/holdings",
-                params={"account": account_ref, **({"cursor": cursor} if cursor else {})},
-            )
+            params = {"former_account": account_ref, **({"cursor": cursor} if cursor else {})}
+            answer = read_list(self._pace, self.settings, "/api/holdings", params)
             if not answer.is_yes:
                 refusal = answer.read(_Refusal)
                 raise RefusedError(refusal.title, code=refusal.code)
             page = answer.read(_HoldingPage)
-            for holding in page.items:
-                yield _block(holding, account_ref)
+            yield from map(_block, page.items)
             if page.next is None:
                 return
             if page.next in seen:
@@ -215,9 +330,7 @@ def _report(key: str, operations: Sequence[_Operation], meta: _Meta) -> Cancella
     )
 
 
-def _block(holding: _Holding, account_ref: str) -> BlockReport:
-    if holding.account != account_ref:
-        raise OutcomeUnknownError(f"holding {holding.id}: another account")
+def _block(holding: _Holding) -> BlockReport:
     return BlockReport(
         block_ref=holding.id,
         account_ref=holding.account,
@@ -231,6 +344,7 @@ def _block(holding: _Holding, account_ref: str) -> BlockReport:
         vintage=holding.vintage,
         commitment_period=None,
         obstacle=_obstacle(holding),
+        origins=tuple(Origin(each.holding, _range(each)) for each in holding.origins),
     )
 
 

@@ -77,6 +77,35 @@ class BlockReport:
 
 
 @dataclass(frozen=True, slots=True)
+class OddBlock:
+    """A block of which the registry says what cannot be; the others of its list stand."""
+
+    block_ref: str
+    words: str
+    """What is wrong, for operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPage:
+    """Part of the list of an account's blocks."""
+
+    blocks: Sequence[BlockReport]
+    cursor: str = ""
+    """Where the next page begins. It holds for an hour at least, so that a list which breaks
+    off can be gone on with.
+    """
+    more: bool = False
+    """Whether there is another page."""
+    registry_time: datetime | None = None
+    """The registry's own clock when it answered; the next ``changed_since`` comes of it. None
+    if it does not tell what changed, so that every list is whole.
+    """
+    gone: Sequence[str] = ()
+    """References of blocks that have left the account since ``changed_since``."""
+    odd: Sequence[OddBlock] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CancellationRequest:
     """How many units to cancel, of what, for whom and why. The registry picks the serials."""
 
@@ -124,9 +153,13 @@ class CancellationPage:
 
     entries: Sequence[CancellationEntry]
     cursor: str
-    """Where the next page begins; kept, so that later only what came since is listed."""
+    """Where the next page begins; kept, so that later only what came since is listed. From
+    one cursor the same entries come first again, whatever has come since.
+    """
     more: bool
     """Whether there is another page now."""
+    registry_time: datetime | None = None
+    """The registry's own clock when it answered: without it nothing of the list is judged."""
 
 
 class RegistryConnector(abc.ABC):
@@ -135,10 +168,11 @@ class RegistryConnector(abc.ABC):
     Every call goes outside with a time-out of at most 20 seconds and may raise
     :class:`UnavailableError` (the request surely never left) or
     :class:`OutcomeUnknownError` (anything else that is no clear answer). No call
-    retries by itself.
+    retries by itself. Where the registry says how long to wait (``Retry-After``) the error
+    says so in ``retry_after``, and the core comes again no earlier.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     id: ClassVar[str]
     title: ClassVar[str]
     """Shown to everybody; an English message id."""
@@ -169,6 +203,19 @@ class RegistryConnector(abc.ABC):
     def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
         """List the blocks of one account, following pages. Reads only."""
 
+    def page_blocks(
+        self, account_ref: str, cursor: str = "", *, changed_since: datetime | None = None
+    ) -> BlockPage:
+        """List part of an account's blocks; what the mirror is read by. Reads only.
+
+        With ``changed_since``, of the registry's clock, only what has changed at or after
+        it: the blocks as they are now, and in ``gone`` what has left the account. The core
+        lets that time overlap with the reading before, and reads everything each night, so
+        a change told late is not lost. A connector need not write this; then every reading
+        lists everything at once.
+        """
+        return BlockPage(tuple(self.list_blocks(account_ref)))
+
     def list_successors(self, account_ref: str) -> Iterator[BlockReport]:
         """List the blocks whose units lay in ``account_ref`` of the registry before this one.
 
@@ -177,12 +224,18 @@ class RegistryConnector(abc.ABC):
         """
         return iter(())
 
+    @abc.abstractmethod
     def list_cancellations(self, cursor: str) -> CancellationPage:
-        """List completed cancellations from ``cursor`` on, all channels; empty for the first.
+        """List completed cancellations from ``cursor`` on; an empty one is the beginning.
 
-        Called each night, to compare the registry's list with ours (F8). Reads only.
+        All that are done from accounts of ours or of anybody, by whatever channel, in the
+        order of their completion: each once, none left out, and new ones at the end. Called
+        each night, to compare the registry's list with ours (F8). Reads only.
+
+        Raises:
+            RefusedError: the registry does not know the cursor, or does not let us read.
+
         """
-        return CancellationPage((), cursor, more=False)
 
     @abc.abstractmethod
     def cancel(self, request: CancellationRequest) -> CancellationReport:

@@ -8,23 +8,38 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
-from typing import ClassVar, Literal
+from datetime import date, datetime, timedelta
+from typing import ClassVar, Final, Literal
 from urllib.parse import quote
 
 from pydantic import AwareDatetime
 
 from cnn_offset.domain.units import Obstacle, SerialError, SerialRange, UnitType
 from cnn_offset.plugins.errors import OutcomeUnknownError, RefusedError
-from cnn_offset.plugins.registries._http import Answer, ConnectionSettings, Wire, call
+from cnn_offset.plugins.registries._http import (
+    Answer,
+    ConnectionSettings,
+    Pace,
+    Wire,
+    call,
+    every_block,
+    read_list,
+)
 from cnn_offset.plugins.registries.base import (
+    BlockPage,
     BlockReport,
+    CancellationEntry,
+    CancellationPage,
     CancellationReport,
     CancellationRequest,
+    OddBlock,
     RegistryConnector,
     ReportStatus,
 )
 from cnn_offset.plugins.settings import PluginSettings
+
+PAGE: Final = 200
+"""How many cancellations are asked for at once; the registry may list fewer."""
 
 
 class Units(Wire):
@@ -58,6 +73,7 @@ class _BlockPage(Wire):
     page: int
     pages: int
     blocks: Sequence[_Block]
+    removed: Sequence[str] | None = None
 
 
 class _Cancellation(Wire):
@@ -79,6 +95,19 @@ class _Found(Wire):
     cancellations: Sequence[_Cancellation]
 
 
+class _Listed(_Cancellation):
+    clientReference: str | None  # type: ignore[assignment]  # noqa: N815
+    accountId: str  # noqa: N815
+    blockId: str  # noqa: N815
+
+
+class _CancellationPage(Wire):
+    serverTime: AwareDatetime  # noqa: N815
+    cancellations: Sequence[_Listed]
+    next: str
+    more: bool
+
+
 class _Error(Wire):
     code: str
     message: str
@@ -96,6 +125,10 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
     unit_types: ClassVar[Mapping[str, UnitType]]
     """By the registry's own names."""
     settings: ConnectionSettings
+
+    def __init__(self, settings: PluginSettings) -> None:
+        super().__init__(settings)
+        self._pace = Pace(self.settings.lists_per_second)
 
     @property
     def deduplicates(self) -> bool:
@@ -124,19 +157,82 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
             RefusedError: there is no such account, or it is not for us.
 
         """
-        number, pages = 1, 1
-        while number <= pages:
-            path = f"/api/v1/accounts/{quote(account_ref, safe='')}/blocks"
-            answer = call(self.settings, "GET", path, params={"page": str(number)})
-            if not answer.is_yes:
-                refusal = answer.read(_Refusal)
-                raise RefusedError(refusal.error.message, code=refusal.error.code)
-            page = answer.read(_BlockPage)
-            if page.page != number:
-                raise OutcomeUnknownError(f"page {page.page} in answer to page {number}")
-            for block in page.blocks:
-                yield self._block(block, account_ref)
-            number, pages = number + 1, page.pages
+        yield from every_block(self.page_blocks, account_ref)
+
+    def page_blocks(
+        self, account_ref: str, cursor: str = "", *, changed_since: datetime | None = None
+    ) -> BlockPage:
+        """List one page of an account's blocks; the cursor is the page's number.
+
+        Raises:
+            RefusedError: there is no such account, or it is not for us.
+
+        """
+        number = int(cursor or "1")
+        since = {} if changed_since is None else {"changedSince": changed_since.isoformat()}
+        path = f"/api/v1/accounts/{quote(account_ref, safe='')}/blocks"
+        answer = read_list(self._pace, self.settings, path, {"page": str(number), **since})
+        if not answer.is_yes:
+            refusal = answer.read(_Refusal)
+            raise RefusedError(refusal.error.message, code=refusal.error.code)
+        page = answer.read(_BlockPage)
+        if page.page != number:
+            raise OutcomeUnknownError(f"page {page.page} in answer to page {number}")
+        blocks, odd = [], []
+        for block in page.blocks:
+            if block.accountId != account_ref:
+                raise OutcomeUnknownError(f"block {block.blockId}: another account")
+            try:
+                blocks.append(self._block(block))
+            except OutcomeUnknownError as error:
+                odd.append(OddBlock(block.blockId, str(error)))
+        # One that passes over what it does not know has listed everything, and what has
+        # left the account it has not said.
+        tells = changed_since is None or page.removed is not None
+        return BlockPage(
+            blocks,
+            cursor=str(number + 1),
+            more=number < page.pages,
+            registry_time=page.serverTime if tells else None,
+            gone=page.removed or (),
+            odd=odd,
+        )
+
+    def list_cancellations(self, cursor: str) -> CancellationPage:
+        """List completed cancellations of all channels, from a cursor on.
+
+        Raises:
+            RefusedError: the registry does not know the cursor.
+
+        """
+        answer = read_list(
+            self._pace,
+            self.settings,
+            "/api/v1/cancellations",
+            {"after": cursor, "limit": str(PAGE)},
+        )
+        if not answer.is_yes:
+            refusal = answer.read(_Refusal)
+            raise RefusedError(refusal.error.message, code=refusal.error.code)
+        page = answer.read(_CancellationPage)
+        if page.more and page.next == cursor:
+            raise OutcomeUnknownError("pages that go round in a circle")
+        return CancellationPage(
+            entries=[
+                CancellationEntry(
+                    registry_ref=each.transactionId,
+                    key=each.clientReference or "",
+                    account_ref=each.accountId,
+                    block_ref=each.blockId,
+                    ranges=[self._range(units) for units in each.segments],
+                    completed_at=each.completedAt,
+                )
+                for each in page.cancellations
+            ],
+            cursor=page.next,
+            more=page.more,
+            registry_time=page.serverTime,
+        )
 
     def cancel(self, request: CancellationRequest) -> CancellationReport:
         """Ask the registry to cancel, once."""
@@ -189,9 +285,9 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
             completed_at=max(each.completedAt for each in done),
         )
 
-    def _block(self, block: _Block, account_ref: str) -> BlockReport:
-        if block.accountId != account_ref or block.unitType not in self.unit_types:
-            raise OutcomeUnknownError(f"block {block.blockId}: another account or unit type")
+    def _block(self, block: _Block) -> BlockReport:
+        if block.unitType not in self.unit_types:
+            raise OutcomeUnknownError(f"a unit type that nobody knows: {block.unitType}")
         return BlockReport(
             block_ref=block.blockId,
             account_ref=block.accountId,
