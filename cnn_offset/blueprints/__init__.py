@@ -28,7 +28,7 @@ LOCALISED = (
     "warned",
     "admin",
 )
-PLAIN = ("hooks", "health", "root")
+PLAIN = ("hooks", "health", "moved", "root")
 
 
 def register_blueprints(app: Flask) -> None:

@@ -7,6 +7,7 @@ looked through at a time: where there may be more, the next page goes on from th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from cnn_offset.services.remembering import facets, number_term
 SCANNED: Final = 5000
 MOST_PARTS: Final = 200
 """Runs of serial numbers shown of one order; the largest ever had five."""
+_ORDER: Final = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
 _term_key: Final = tuple_(HistoryTerm.completed_at, HistoryTerm.historic_id)
 _row_key: Final = tuple_(HistoricCancellation.completed_at, HistoricCancellation.id)
 
@@ -275,6 +277,11 @@ def by_old_number(
 
 def _ids_of_term(term: str) -> Select[int]:
     return select(HistoryTerm.historic_id).where(HistoryTerm.term == term)
+
+
+def order_number(text: str) -> str:
+    """Return the number of an order of the earlier platform as asked for; empty if it is none."""
+    return text.strip() if _ORDER.fullmatch(text.strip()) else ""
 
 
 def of_order(session: Session, order_ref: str) -> Sequence[HistoricCancellation]:

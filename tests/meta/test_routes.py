@@ -43,6 +43,7 @@ GUARDS = {
     "help": public,
     "home": public,
     "hooks": public,
+    "moved": public,
     "orders": public,
     "provider": provider_staff,
     "providers": public,

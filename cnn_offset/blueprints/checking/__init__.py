@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -18,12 +19,13 @@ from cnn_offset.attestations import (
     stored_pdf,
 )
 from cnn_offset.domain.reference import parse_attestation_number
-from cnn_offset.extensions import db, limiter
+from cnn_offset.extensions import db, limiter, platform
 from cnn_offset.guards import guarded, public
-from cnn_offset.models import Attestation
+from cnn_offset.models import Attestation, HistoricCancellation
+from cnn_offset.reports import registry_title
 from cnn_offset.sayings import ATTESTATION, speaking
-from cnn_offset.services import NotFoundError, recording
-from cnn_offset.services.recording import RecordEntry
+from cnn_offset.services import NotFoundError, recalling, recording
+from cnn_offset.services.recording import RecordEntry, RecordQuery
 
 bp = guarded(Blueprint("checking", __name__), public)
 log = logging.getLogger(__name__)
@@ -37,36 +39,55 @@ class Verdict:
     """What a check found: the page says it in words."""
 
     kind: str
-    """``known``, ``genuine``, ``changed``, ``foreign``, ``unsigned``, ``unrecorded`` or
-    ``unknown``."""
+    """``known``, ``serial``, ``genuine``, ``changed``, ``foreign``, ``unsigned``,
+    ``unrecorded``, ``earlier`` or ``unknown``."""
     entry: RecordEntry | None = None
     signature: SignatureReport | None = None
     """Of the uploaded file, or else of the one we keep."""
     sha256: str = ""
     is_erased: bool = False
     """Whether we keep the file no more, at the holder's wish."""
+    earlier: Sequence[HistoricCancellation] = ()
+    """Cancellations of the earlier platform under the same number, newest first."""
 
 
 @bp.get("/check")
 @limiter.limit("60 per minute")
 def index() -> ResponseReturnValue:
     """Show the two forms and, for a number in the address, what is known of it."""
-    typed = request.args.get("number", "")[:60].strip()
+    asked = request.args.get("number", "")[:80]
+    typed = "".join(sign for sign in asked if sign.isprintable()).strip()
     if not typed:
         return _page()
-    number = parse_attestation_number(typed)
-    if number is None:
+    verdict = _looked_up(typed)
+    if verdict is None:
         return _page(
             errors={
                 "number": gettext("Write the number as on the attestation, such as VC000123/2026.")
             },
             typed=typed,
         )
-    try:
-        entry = recording.entry(db.session(), *number)
-    except NotFoundError:
-        return _page(Verdict("unknown"), typed=typed)
-    return _page(_known(entry), typed=typed)
+    return _page(verdict, typed=typed)
+
+
+def _looked_up(typed: str) -> Verdict | None:
+    """Say what is known of a number: ours, an old certificate's, a serial number; None if it
+    is nothing of the kind.
+    """
+    session, registry_ids = db.session(), list(platform().registries)
+    earlier = recalling.by_old_number(session, typed, registry_ids)
+    if recording.cer_serial(typed):
+        ours = recording.find_entries(session, RecordQuery(typed), registry_ids=registry_ids)
+        if ours.entries:
+            return replace(_known(ours.entries[0]), kind="serial")
+    elif number := parse_attestation_number(typed):
+        try:
+            return replace(_known(recording.entry(session, *number)), earlier=earlier)
+        except NotFoundError:
+            pass
+    elif not earlier:
+        return None
+    return Verdict("earlier", earlier=earlier) if earlier else Verdict("unknown")
 
 
 @bp.get("/check/<code>")
@@ -144,6 +165,10 @@ def _page(
     issued_at = verdict.entry.issued_at if verdict and verdict.entry else None
     with speaking(ATTESTATION, at=issued_at):
         page = render_template(
-            "checking/index.html", verdict=verdict, errors=errors or {}, typed=typed
+            "checking/index.html",
+            verdict=verdict,
+            errors=errors or {},
+            typed=typed,
+            registry_title=registry_title,
         )
     return page, 422 if errors else status

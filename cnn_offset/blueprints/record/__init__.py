@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request, url_for
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -10,8 +12,10 @@ from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db, platform
 from cnn_offset.guards import guarded, public
 from cnn_offset.i18n import UNIT_LABELS, country_name, language
+from cnn_offset.reports import registry_title
 from cnn_offset.sayings import ATTESTATION, speaking
-from cnn_offset.services import recording
+from cnn_offset.services import recalling, recording, remembering
+from cnn_offset.services.recalling import Place
 from cnn_offset.services.recording import RecordQuery
 
 bp = guarded(Blueprint("record", __name__), public)
@@ -32,20 +36,21 @@ FILTERS = {
 def index() -> ResponseReturnValue:
     """List cancellations, newest first, narrowed by search and filters."""
     asked = {name: _argument(name) for name in FILTERS}
-    page = recording.find_entries(
+    page = recalling.find_all(
         db.session(),
         RecordQuery(**{FILTERS[name]: value for name, value in asked.items()}),
         registry_ids=list(platform().registries),
-        before=request.args.get("before", type=_position),
+        place=request.args.get("before", type=Place.parse) or Place(),
         limit=recording.PAGE,
     )
-    choices = _choices()
-    in_force = {name: value for name, value in asked.items() if value}
+    choices, has_earlier = _choices()
+    in_force: dict[str, Any] = {name: value for name, value in asked.items() if value}
     return render_template(
         "record/index.html",
         page=page,
         asked=asked,
         choices=choices,
+        has_earlier=has_earlier,
         chips=[
             (
                 dict(choices.get(name, [])).get(value, value),
@@ -53,7 +58,7 @@ def index() -> ResponseReturnValue:
             )
             for name, value in in_force.items()
         ],
-        older=url_for(".index", before=page.before, **in_force) if page.before else "",
+        older=url_for(".index", before=str(page.older), **in_force) if page.older else "",
         newest=url_for(".index", **in_force) if "before" in request.args else "",
     )
 
@@ -68,6 +73,23 @@ def entry(sequence: int, year: int) -> ResponseReturnValue:
         return render_template("record/entry.html", entry=found, projects=projects)
 
 
+@bp.get("/record/earlier-<int:historic_id>")
+def earlier(historic_id: int) -> ResponseReturnValue:
+    """Show a cancellation of the earlier platform, with all others of the same order."""
+    rows = recalling.earlier_entry(db.session(), historic_id)
+    return render_template("record/earlier.html", rows=rows, registry_title=registry_title)
+
+
+@bp.get("/record/order")
+def order() -> ResponseReturnValue:
+    """Lead to an order of the earlier platform, or say that it is not known here."""
+    number = recalling.order_number(request.args.get("number", ""))
+    rows = recalling.of_order(db.session(), number) if number else ()
+    if rows:
+        return redirect(url_for(".earlier", historic_id=rows[-1].id))
+    return render_template("record/not_here.html", number=number), 404
+
+
 def _argument(name: str) -> str:
     """Return a part of the address without signs that mean nothing, such as NUL."""
     return "".join(
@@ -75,25 +97,24 @@ def _argument(name: str) -> str:
     ).strip()
 
 
-def _position(text: str) -> int:
-    place = int(text)
-    if not 0 <= place < 2**63:
-        raise ValueError(text)
-    return place
-
-
-def _choices() -> dict[str, list[tuple[str, str]]]:
-    """Return (value, text) pairs of each filter, in the reader's language."""
+def _choices() -> tuple[dict[str, list[tuple[str, str]]], bool]:
+    """Return (value, text) pairs of each filter, in the reader's language, and whether
+    anything of the earlier platform is there.
+    """
     lang = language()
     session = db.session()
     this_year = platform().clock().year
-    first = recording.first_year(session) or this_year
-    hosts = [(code, country_name(code, lang)) for code in recording.hosts(session)]
-    return {
+    past = remembering.facets(session)
+    first = min(
+        recording.first_year(session) or this_year, *(int(year) for year in past["year"]), this_year
+    )
+    codes = {*recording.hosts(session), *past["host"]}
+    hosts = [(code, country_name(code, lang)) for code in codes]
+    registries = dict.fromkeys([*platform().registries, *past["registry"]])
+    choices = {
         "type": [(kind.value, gettext(UNIT_LABELS[kind])) for kind in UnitType],
         "host": sorted(hosts, key=lambda pair: pair[1]),
-        "registry": [
-            (name, gettext(connector.title)) for name, connector in platform().registries.items()
-        ],
+        "registry": [(name, registry_title(name)) for name in registries],
         "year": [(str(year), str(year)) for year in range(this_year, first - 1, -1)],
     }
+    return choices, bool(past["year"])
