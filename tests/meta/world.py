@@ -59,6 +59,7 @@ from cnn_offset.services.rephrasing import Sentence
 from cnn_offset.wording import SHIPPED_TERMS, shipped
 from tests.conftest import Clock
 from tests.factories import make_activity
+from tests.history import make_earlier
 from tests.web.people import add_person, log_in
 from tests.web.selling import sell
 
@@ -241,6 +242,11 @@ def make_world(app: Flask, clock: Clock) -> World:
             "mail_kind": "order_placed",
             "place": "attestation",
             "key": Sentence("This attests that").key,
+        }
+        made.values |= {
+            "historic_id": make_earlier().id,
+            "old_page": "vchistory",
+            "old_part": "details",
         }
         case, file = _case(order, clock)
         made.values |= _correction(order, clock)
