@@ -70,6 +70,7 @@ class Payment(Told):
 class MobileMoney(ProcessorPlugin):
     """The money is the provider's as soon as the payer has said yes: nothing is captured."""
 
+    api_version = 1
     id = "mobile_money"
     title = "Mobile money"
     hint = "You confirm the payment on your phone."

@@ -70,6 +70,7 @@ class Done(BaseModel):
 
 
 class Entries(BaseModel):
+    now: AwareDatetime
     cancellations: list[Entry]
     more: bool
 
@@ -82,6 +83,7 @@ class Refusal(BaseModel):
 class LedgerConnector(RegistryConnector):
     """The ledger cancels at once, under a key of ours, and once for a key."""
 
+    api_version = 2
     id = "ledger"
     title = "National ledger"
     Settings: ClassVar[type[PluginSettings]] = LedgerSettings
@@ -125,7 +127,7 @@ class LedgerConnector(RegistryConnector):
         page = _read(self._call("GET", "/cancellations", after=cursor or "0"), Entries)
         found = [_entry(each) for each in page.cancellations]
         last = str(page.cancellations[-1].number) if page.cancellations else cursor
-        return CancellationPage(found, last, page.more)
+        return CancellationPage(found, last, page.more, page.now)
 
     def _call(self, method: str, path: str, wish: Any = None, **query: str) -> requests.Response:
         """Send one request, once, and say honestly what is known if no answer comes."""

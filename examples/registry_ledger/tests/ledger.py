@@ -91,17 +91,19 @@ class Ledger:
             if not 0 < wish["units"] <= len(lot["free"]):
                 return self.refuse("The lot has too few units.")
             count = wish["units"] - request.environ["ledger.fewer"]
-            numbers, lot["free"] = lot["free"][:count], lot["free"][count:]
-            self.done.append(
-                {
-                    **wish,
-                    "key": key,
-                    "number": len(self.done) + 1,
-                    "spans": [(lot["party"], *each) for each in spans(numbers)],
-                    "done_at": self.now().isoformat(),
-                }
-            )
-            return self.answer(cancellation=self.done[-1]), 201
+            return self.answer(cancellation=self.take(lot, count, {**wish, "key": key})), 201
+
+    def take(self, lot: dict[str, Any], count: int, wish: dict[str, Any]) -> dict[str, Any]:
+        """Cancel units of a lot, from its beginning."""
+        numbers, lot["free"] = lot["free"][:count], lot["free"][count:]
+        done = {
+            **wish,
+            "number": len(self.done) + 1,
+            "spans": [(lot["party"], *each) for each in spans(numbers)],
+            "done_at": self.now().isoformat(),
+        }
+        self.done.append(done)
+        return done
 
 
 def spans(numbers: Sequence[int]) -> list[tuple[int, int]]:
@@ -162,10 +164,16 @@ class LedgerWorld(RegistryWorld):
     def prepare(self, misdeed: Misdeed) -> None:
         self.ledger.misdeeds.append(misdeed)
 
+    def cancel_elsewhere(self, block_ref: str, units: int) -> bool:
+        lot = self.ledger.lots[block_ref]
+        self.ledger.take(lot, units, {"key": "", "account": lot["account"], "lot": block_ref})
+        return True
+
     def audit(self) -> Mapping[str, int]:
         return {
             each["key"]: sum(last - first + 1 for _, first, last in each["spans"])
             for each in self.ledger.done
+            if each["key"]
         }
 
     def recorded(self, key: str) -> tuple[str, str]:
