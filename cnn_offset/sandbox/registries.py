@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from . import registries_async, registries_sync
+from . import registries_async, registries_succession, registries_sync
 from .faults import REGISTRIES, current_faults
 from .registries_books import (
     ACCOUNT_KINDS,
@@ -24,6 +24,7 @@ from .state import current_state
 bp = Blueprint("registries", __name__)
 bp.register_blueprint(registries_sync.bp)
 bp.register_blueprint(registries_async.bp)
+bp.register_blueprint(registries_succession.bp)
 SHOWN = 200
 """How many of the newest cancellations a book's page shows."""
 

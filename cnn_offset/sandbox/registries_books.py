@@ -220,12 +220,12 @@ class Book:
     def empty(self, block: Document) -> None:
         """Let all units of a block pass into another registry's books."""
         block["taken"] = [(block["first"], block["last"])]
-        self._keep(block)
+        self.keep(block)
 
     def say_origins(self, block: Document, account: str, origins: list[Document]) -> Document:
         """Keep where the units of a block came from, and from which account."""
         block |= {"former_account": account, "origins": origins}
-        self._keep(block)
+        self.keep(block)
         self.state.put(f"{self.name}/former", account, {})
         return block
 
