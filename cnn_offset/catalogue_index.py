@@ -81,9 +81,10 @@ class ShelfKeeper:
     def _renewed(self, old: Shelf | None) -> Shelf:
         started = monotonic()
         here = self._platform
-        # Where all orders are stopped people may still look around.
+        # Where all orders are stopped, or units move, people may still look around.
+        shown = (Pause.EVERYTHING, Pause.MOVING)
         dates = {
-            name: replace(each, pause=None) if each.pause is Pause.EVERYTHING else each
+            name: replace(each, pause=None) if each.pause in shown else each
             for name, each in here.dates_for_new.items()
         }
         market = browsing.open_market(here.payments_for_new, dates, here.clock())

@@ -78,6 +78,8 @@ class Conditions:
     methods_off: frozenset[str] = frozenset()
     """Payment methods that new checkouts do not offer."""
     registries_off: frozenset[str] = frozenset()
+    registries_moving: frozenset[str] = frozenset()
+    """Those between which units are moving."""
     orders_stopped: bool = False
     notice: Notice | None = None
     dates: Mapping[str, RegistryDates] = field(default_factory=dict)
@@ -89,7 +91,9 @@ class Conditions:
         """Say why no new order may take units of a registry, if so."""
         if self.orders_stopped:
             return Pause.EVERYTHING
-        return Pause.REGISTRY if registry_id in self.registries_off else None
+        if registry_id in self.registries_off:
+            return Pause.REGISTRY
+        return Pause.MOVING if registry_id in self.registries_moving else None
 
     def silent_since(self, registry_id: str, now: datetime) -> datetime | None:
         """Return since when a registry has not answered, if that is so for a while (F9)."""
@@ -160,6 +164,7 @@ class ConditionsKeeper:
         return Conditions(
             methods_off=_names(switches.get(switching.METHODS)),
             registries_off=_names(switches.get(switching.REGISTRIES)),
+            registries_moving=_names(switches.get(switching.MOVING)),
             orders_stopped=bool(switches.get(switching.ORDERS, {}).get("stopped")),
             notice=_notice(switches.get(switching.NOTICE)),
             dates=_dates(switches),

@@ -24,7 +24,9 @@ ORDERS: Final = "orders"
 """Whether new orders are stopped altogether: ``{"stopped": true}``."""
 NOTICE: Final = "notice"
 """What everybody is told: ``{"text": {…}, "starts_at": …, "ends_at": …}``."""
-NAMES: Final = (METHODS, REGISTRIES, ORDERS, NOTICE)
+MOVING: Final = "moving"
+"""Registry connections between which units are moving: ``{"off": [name, …]}`` (F3)."""
+NAMES: Final = (METHODS, REGISTRIES, ORDERS, NOTICE, MOVING)
 DATES: Final = "dates."
 """And the name of a registry connection: its dates instead of the configuration's."""
 LANGUAGES: Final = ("en", "fr", "es")
