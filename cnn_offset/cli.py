@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,9 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from cnn_offset import running
-from cnn_offset.app import create_app, utc_now
+from cnn_offset.app import utc_now
+from cnn_offset.cli_application import application, with_app
 from cnn_offset.cli_registries import registries
-from cnn_offset.config import ConfigError
 from cnn_offset.domain.staff import OperatorRole
 from cnn_offset.plugins import loader
 
@@ -32,24 +30,6 @@ def cli() -> None:
 
 
 cli.add_command(registries)
-
-
-def _application() -> Flask:
-    try:
-        return create_app()
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Run ``command`` inside the configured application."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with _application().app_context():
-            return command(*args, **kwargs)
-
-    return wrapped
 
 
 @cli.command()
@@ -65,7 +45,7 @@ def run(port: int, workers: int) -> None:
         raise click.ClickException(
             f"port {taken[0]} is in use: stop what listens there, or choose another with PORT="
         )
-    app = _application()
+    app = application()
     with app.app_context():
         upgrade()
     children = running.Processes({"PYTHONUNBUFFERED": "1"})
@@ -130,7 +110,7 @@ def sandbox(port: int) -> None:
 @cli.command()
 def worker() -> None:
     """Do due work for ever: sweep the data, and follow RQ's bell if REDIS_URL is set."""
-    app = _application()
+    app = application()
     from cnn_offset import jobs
 
     stopping = threading.Event()
@@ -183,7 +163,7 @@ def check() -> None:
 @cli.command()
 def plugins() -> None:
     """List installed plug-ins, and which of them run under which name."""
-    app = _application()
+    app = application()
     here = app.extensions["cnn_offset"]
     for group, running_ in ((loader.PAYMENTS, here.payments), (loader.REGISTRIES, here.registries)):
         click.secho(group, bold=True)
@@ -209,7 +189,7 @@ def demo() -> None:
 @demo.command("load")
 def demo_load() -> None:
     """Load providers, projects, blocks and offers; what is there already stays."""
-    _load_demo(_application())
+    _load_demo(application())
 
 
 def _load_demo(app: Flask) -> None:
@@ -226,7 +206,7 @@ def demo_accounts() -> None:
     from cnn_offset.demo.load import accounts
 
     try:
-        sandbox = _application().extensions["cnn_offset"].settings.SANDBOX_URL
+        sandbox = application().extensions["cnn_offset"].settings.SANDBOX_URL
     except click.ClickException:  # nothing is configured yet
         sandbox = ""
     for line in accounts(sandbox or "http://127.0.0.1:5001"):
