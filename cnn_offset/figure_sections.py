@@ -63,14 +63,15 @@ def shared(now: Figures, before: Figures) -> list[Section]:
     """Return the sections that the Board and everybody see."""
     return [
         _purchasers(now, before),
-        _cancelled("unit_type", gettext("Units cancelled by kind of unit"),
-                   gettext("Kind of unit"), _unit, now, before),
-        _cancelled("host", gettext("Units cancelled by host country"),
-                   gettext("Host country"), _country, now, before),
-        _cancelled("technology", gettext("Units cancelled by technology"),
-                   gettext("Technology"), _technology, now, before),
-        _cancelled("registry", gettext("Units cancelled by registry"),
-                   gettext("Registry"), registry_title, now, before),
+        *(
+            by_dimension("cancelled", dimension, title, gettext(BY_CANCELLATION), now, before)
+            for dimension, title in (
+                ("unit_type", gettext("Units cancelled by kind of unit")),
+                ("host", gettext("Units cancelled by host country")),
+                ("technology", gettext("Units cancelled by technology")),
+                ("registry", gettext("Units cancelled by registry")),
+            )
+        ),
         _countries(now, before),
     ]  # fmt: skip
 
@@ -88,7 +89,17 @@ def _country(value: str) -> str:
 
 
 def _technology(value: str) -> str:
+    if not value:
+        return str(gettext("Project not known here"))
     return gettext(TECHNOLOGIES[value]) if value in TECHNOLOGIES else value
+
+
+_DIMENSIONS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
+    "unit_type": (N_("Kind of unit"), _unit),
+    "host": (N_("Host country"), _country),
+    "technology": (N_("Technology"), _technology),
+    "registry": (N_("Registry"), registry_title),
+}
 
 
 def _kind(value: str) -> str:
@@ -128,7 +139,11 @@ def _points(
     label: Callable[[Period], str],
     name: Callable[[Period], str],
 ) -> Section:
-    drawn = [(label(each.period), name(each.period), each.cancelled.units) for each in points]
+    drawn = [
+        (label(each.period), name(each.period), each.cancelled.units + each.earlier.units)
+        for each in points
+    ]
+    any_earlier = any(each.earlier.number for each in points)
     any_units = any(units for _, _, units in drawn)
     rows = [
         (
@@ -139,9 +154,10 @@ def _points(
             per_cent(each.companies.units, each.cancelled.units),
             each.persons.units,
             per_cent(each.persons.units, each.cancelled.units),
+            *([each.earlier.units] if any_earlier else []),
         )
         for each in points
-        if each.placed.number or each.cancelled.number
+        if each.placed.number or each.cancelled.number or each.earlier.number
     ]
     return Section(
         key,
@@ -155,12 +171,14 @@ def _points(
             gettext("Companies’ share in per cent"),
             gettext("For private persons"),
             gettext("Persons’ share in per cent"),
+            *([gettext("Units, earlier platform")] if any_earlier else []),
         ],
         rows,
         gettext("Nothing was ordered or cancelled in this period."),
         columns(
             drawn,
-            title=gettext("Units cancelled: %(title)s", title=title),
+            title=gettext("Units cancelled, both platforms: %(title)s", title=title)
+                  if any_earlier else gettext("Units cancelled: %(title)s", title=title),
             description=gettext("Columns as high as the units cancelled. %(highest)s The table "
                                 "below has all figures.", highest=_highest(drawn)),
             write=_write,
@@ -260,22 +278,19 @@ def _bars(title: str, what: str, values: Mapping[str, int]) -> Chart | None:
     )
 
 
-def _cancelled(
-    dimension: str,
-    title: str,
-    heading: str,
-    word: Callable[[str], str],
-    now: Figures,
-    before: Figures,
+def by_dimension(
+    measure: str, dimension: str, title: str, definition: str, now: Figures, before: Figures
 ) -> Section:
-    found, earlier = now.by("cancelled", dimension), before.by("cancelled", dimension)
-    total = now.total("cancelled").units
+    """Return units cancelled by kind, host country, technology or registry."""
+    found, earlier = now.by(measure, dimension), before.by(measure, dimension)
+    total = now.total(measure).units
+    heading, word = _DIMENSIONS[dimension]
     return Section(
-        dimension,
+        dimension if measure == "cancelled" else f"{measure}-{dimension}",
         title,
-        gettext(BY_CANCELLATION),
+        definition,
         [
-            heading,
+            gettext(heading),
             gettext("Cancellations"),
             gettext("Units"),
             gettext("Share of units in per cent"),

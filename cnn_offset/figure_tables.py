@@ -17,6 +17,7 @@ from cnn_offset.domain.casework import CaseKind
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.period import Period
 from cnn_offset.domain.text import N_
+from cnn_offset.figure_earlier import earlier, since_the_beginning
 from cnn_offset.figure_sections import (
     BY_CANCELLATION,
     BY_ORDER,
@@ -50,6 +51,8 @@ def board(session: Session, period: Period) -> tuple[Figures, list[Section]]:
         course(figures.course(session, period)),
         statuses(now, before),
         *shared(now, before),
+        *earlier(now, before),
+        *since_the_beginning(figures.by_years(session)),
         _money(
             "placed",
             gettext("Orders placed by currency"),
@@ -88,11 +91,14 @@ def board(session: Session, period: Period) -> tuple[Figures, list[Section]]:
 def published(session: Session, period: Period) -> tuple[Figures, list[Section]]:
     """Return the figures of a period and the sections that everybody may see."""
     now, before = figures.read(session, period), figures.read(session, period.previous)
+    all_years = figures.by_years(session)
     return now, [
         _summary(now, before, public=True),
         course(figures.course(session, period)),
         *shared(now, before),
-        years(figures.by_years(session)),
+        *earlier(now, before),
+        years(all_years),
+        *since_the_beginning(all_years),
     ]
 
 
@@ -114,6 +120,12 @@ def _summary(now: Figures, before: Figures, *, public: bool = False) -> Section:
         (gettext("Countries of purchasers"), len(now.by("placed", "country")),
          len(before.by("placed", "country"))),
     ]  # fmt: skip
+    old, old_before = both("earlier")
+    if old.number or old_before.number:
+        rows += [
+            (gettext("Cancellations on the earlier platform"), old.number, old_before.number),
+            (gettext("Units cancelled on the earlier platform"), old.units, old_before.units),
+        ]
     if not public:
         refunded, refunded_before = both("refunded")
         attested, attested_before = both("attested")

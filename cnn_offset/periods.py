@@ -14,10 +14,12 @@ OFFERED: Final = (("month", 13), ("quarter", 5), ("year", 4))
 """How many periods of each kind can be chosen by name, newest first."""
 
 
-def offered(today: date) -> list[Period]:
-    """Return the periods to choose from."""
+def offered(today: date, *, oldest: int = 0) -> list[Period]:
+    """Return the periods to choose from; ``oldest``: a year to which the years go back."""
     found = []
     for kind, times in OFFERED:
+        if kind == "year" and oldest:
+            times = max(times, today.year - oldest + 1)
         period = Period.holding(kind, today)
         for _ in range(times):
             found.append(period)

@@ -100,6 +100,8 @@ class Point:
     persons: Count = field(default_factory=Count)
     """Of what was cancelled, for orders of private persons."""
     companies: Count = field(default_factory=Count)
+    earlier: Count = field(default_factory=Count)
+    """What the earlier platform had cancelled; not among ``cancelled``."""
 
 
 def spans(period: Period, longest: Span = Span.YEAR) -> list[tuple[Span, date, date]]:
@@ -183,7 +185,7 @@ def _month(part: Period) -> date:
 def _drawn(span: Span) -> Select[Figure]:
     return select(Figure).where(
         Figure.span == span,
-        Figure.measure.in_(["placed", "cancelled"]),
+        Figure.measure.in_(["placed", "cancelled", "earlier"]),
         Figure.dimension.in_(["all", "purchaser"]),
     )
 
@@ -191,6 +193,7 @@ def _drawn(span: Span) -> Select[Figure]:
 _NAMES: Final = {
     ("placed", ""): "placed",
     ("cancelled", ""): "cancelled",
+    ("earlier", ""): "earlier",
     ("cancelled", "person"): "persons",
     ("cancelled", "company"): "companies",
 }

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.units import UnitType
@@ -125,6 +125,12 @@ def facets(session: Session) -> dict[str, list[str]]:
     ):
         found.setdefault(row.name, []).append(row.value)
     return found
+
+
+def first_year(session: Session) -> int:
+    """Return the year of the oldest imported cancellation; 0 if none was imported."""
+    oldest = select(func.min(HistoryFacet.value)).where(HistoryFacet.name == "year")
+    return int(session.scalar(oldest) or 0)
 
 
 def forget(session: Session, row: HistoricCancellation, **values: Any) -> None:

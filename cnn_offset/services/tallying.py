@@ -14,6 +14,7 @@ cancelled the registry's confirmation   all, unit_type, registry, host, technolo
 attested  the fulfilment                all, minutes (from payment to attestation)
 cases     the first words               all, kind; claims (those that became one, by that day)
 corrected the corrected attestation     all
+earlier   the imported cancellation     all, unit_type, registry, host, technology
 ========= ============================= ==================================================
 """
 
@@ -44,6 +45,7 @@ from cnn_offset.models import (
     Correction,
     Event,
     Figure,
+    HistoricCancellation,
     Order,
     OrderLine,
     Payment,
@@ -181,7 +183,7 @@ def count_day(session: Session, day: date) -> Counts:
     since = datetime.combine(day, time(), UTC)
     until = since + timedelta(days=1)
     counts: Counts = {}
-    for count in (_placed, _paid, _refunded, _cancelled, _attested, _cases, _corrected):
+    for count in _COUNTED:
         count(session, since, until, _adder(counts, count.__name__.lstrip("_")))
     return counts
 
@@ -365,13 +367,42 @@ def _corrected(session: Session, since: datetime, until: datetime, add: Any) -> 
         add("all", "", done)
 
 
+def _earlier(session: Session, since: datetime, until: datetime, add: Any) -> None:
+    row = HistoricCancellation
+    groups = (row.registry_id, row.unit_type, row.host_party, Activity.technology)
+    for registry_id, unit_type, host, technology, number, units in session.execute(
+        select(*groups, func.count(), func.sum(row.quantity))
+        .outerjoin(Activity, Activity.id == row.activity_id)
+        .where(row.completed_at >= since, row.completed_at < until)
+        .group_by(*groups)
+    ):
+        for dimension, value in (
+            ("all", ""),
+            ("registry", registry_id),
+            ("unit_type", str(unit_type)),
+            ("host", host),
+            # Empty if the project is not known here.
+            ("technology", technology or ""),
+        ):
+            add(dimension, value, number, int(units))
+
+
+_COUNTED: Final = (
+    _placed, _paid, _refunded, _cancelled, _attested, _cases, _corrected, _earlier
+)  # fmt: skip
+
+
 # From the beginning, and checking
 
 
 def first_day(session: Session) -> date | None:
-    """Return the day of the first order; None before it."""
-    found = session.scalar(select(Order.placed_at).order_by(Order.id).limit(1))
-    return found.date() if found else None
+    """Return the day of the first order or imported cancellation; None before it."""
+    imported = HistoricCancellation.completed_at
+    found = (
+        session.scalar(select(Order.placed_at).order_by(Order.id).limit(1)),
+        session.scalar(select(imported).order_by(imported).limit(1)),
+    )
+    return min((each.date() for each in found if each), default=None)
 
 
 def forget_outside(session: Session, first: date, last: date) -> None:

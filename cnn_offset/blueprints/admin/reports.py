@@ -9,7 +9,7 @@ from cnn_offset import figure_files, figure_tables, periods
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.extensions import db, limiter, platform
 from cnn_offset.reports import period_title
-from cnn_offset.services import figures
+from cnn_offset.services import figures, remembering
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -18,6 +18,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def reports() -> ResponseReturnValue:
     """Show the figures of a period, and lead to the files."""
     today = platform().clock().date()
+    oldest = remembering.first_year(db.session())
     period, errors = periods.asked(request.args, today, kind="quarter")
     found, sections = figure_tables.board(db.session(), period)
     page = render_template(
@@ -25,7 +26,7 @@ def reports() -> ResponseReturnValue:
         period=period,
         errors=errors,
         title=period_title(period),
-        offered=[(each.code, period_title(each)) for each in periods.offered(today)],
+        offered=[(each.code, period_title(each)) for each in periods.offered(today, oldest=oldest)],
         found=found,
         sections=sections,
         period_title=period_title,

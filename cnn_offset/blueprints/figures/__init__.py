@@ -9,6 +9,7 @@ from cnn_offset import figure_files, figure_tables, periods
 from cnn_offset.extensions import db, limiter, platform
 from cnn_offset.guards import guarded, public
 from cnn_offset.reports import period_title
+from cnn_offset.services import remembering
 
 bp = guarded(Blueprint("figures", __name__), public)
 
@@ -20,6 +21,7 @@ KEPT_FOR = 300
 def index() -> ResponseReturnValue:
     """Show the figures of a period, this year's unless another is asked for."""
     today = platform().clock().date()
+    oldest = remembering.first_year(db.session())
     period, errors = periods.asked(request.args, today, kind="year")
     found, sections = figure_tables.published(db.session(), period)
     page = render_template(
@@ -27,7 +29,7 @@ def index() -> ResponseReturnValue:
         period=period,
         errors=errors,
         title=period_title(period),
-        offered=[(each.code, period_title(each)) for each in periods.offered(today)],
+        offered=[(each.code, period_title(each)) for each in periods.offered(today, oldest=oldest)],
         found=found,
         sections=sections,
         period_title=period_title,
