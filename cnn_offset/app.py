@@ -15,7 +15,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.dirfs import DirFileSystem
 
-from cnn_offset import accounts, announcing, i18n, jobs, visits, web
+from cnn_offset import accounts, announcing, i18n, jobs, starting, visits, web
 from cnn_offset.attestations.keys import load_key
 from cnn_offset.blueprints import register_blueprints
 from cnn_offset.conditions import ConditionsKeeper
@@ -46,6 +46,7 @@ def create_app(
     *,
     instance_path: str | None = None,
     clock: Callable[[], datetime] = utc_now,
+    checks_needs: bool | None = None,
 ) -> Flask:
     """Wire the application.
 
@@ -53,6 +54,8 @@ def create_app(
         settings: instead of ``instance/config.toml`` and the environment.
         instance_path: where SQLite file, pictures, attestations and keys lie.
         clock: returns the present moment, aware.
+        checks_needs: whether to refuse what leaves out a plug-in that the data still needs;
+            if not said, where the configuration is read from its file.
 
     Raises:
         ConfigError: the configuration cannot be used; the text names the key.
@@ -62,9 +65,9 @@ def create_app(
     instance = Path(app.instance_path)
     app.config.from_mapping(FLASK_DEFAULTS)
     chosen = read_settings(dict(settings) if settings is not None else _raw_settings(app))
-    conditions = ConditionsKeeper()
+    conditions, old_titles = ConditionsKeeper(), starting.OldTitles()
     try:
-        platform = _platform(chosen, instance, clock, conditions)
+        platform = _platform(chosen, instance, clock, conditions, old_titles)
     except PluginConfigError as error:
         raise ConfigError(str(error)) from error
     app.extensions["cnn_offset"] = platform
@@ -100,6 +103,7 @@ def create_app(
     with app.app_context():
         tune_engine(db.engine)
         conditions.open(db.engine, eager=lambda: bool(app.testing))
+        old_titles.open(db.engine)
     migrate.init_app(app, db, directory=str(Path(__file__).parent / "migrations"))
     babel.init_app(app, locale_selector=i18n.select_locale)
     csrf.init_app(app)
@@ -110,6 +114,9 @@ def create_app(
     web.init_app(app, platform)
     visits.init_app(app)
     register_blueprints(app)
+    if settings is None if checks_needs is None else checks_needs:
+        with app.app_context():
+            starting.check_needs(platform, db.engine)
     return app
 
 
@@ -149,18 +156,21 @@ def _platform(
     instance: Path,
     clock: Callable[[], datetime],
     conditions: ConditionsKeeper,
+    old_titles: starting.OldTitles,
 ) -> Platform:
     payments = loader.load(
         loader.PAYMENTS,
         PaymentPlugin,  # type: ignore[type-abstract]
-        {name: (name, table) for name, table in settings.PAYMENTS.items()},
+        {name: (name, table.own) for name, table in settings.PAYMENTS.items()},
         section="PAYMENTS",
+        retired=[name for name, table in settings.PAYMENTS.items() if table.retired],
     )
     registries = loader.load(
         loader.REGISTRIES,
         RegistryConnector,  # type: ignore[type-abstract]
         {name: (table.connector, table.own) for name, table in settings.REGISTRIES.items()},
         section="REGISTRIES",
+        retired=[name for name, table in settings.REGISTRIES.items() if table.retired],
     )
     calls = CallWatch()
     calls.watch_payments(payments, clock)
@@ -174,6 +184,7 @@ def _platform(
         ring=jobs.doorbell(settings.REDIS_URL),
         conditions=conditions,
         calls=calls,
+        old_titles=old_titles,
     )
 
 

@@ -23,12 +23,28 @@ class ConfigError(Exception):
     """The configuration cannot be used; the text names the key and what to do."""
 
 
+class PaymentSettings(BaseModel):
+    """One payment method: its plug-in's own settings, and whether it is retired."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    retired: bool = False
+    """Whether it only takes care of what was begun, and is offered to nothing new."""
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The plug-in's own settings."""
+        return dict(self.model_extra or {})
+
+
 class RegistrySettings(BaseModel):
     """One registry connection: a connector, its own settings, and its dates."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     connector: str
+    retired: bool = False
+    """Whether it only takes care of what was begun, and is offered to nothing new."""
     opens: datetime | None = None
     last_order: datetime | None = None
     last_cancellation: datetime | None = None
@@ -92,7 +108,7 @@ class Settings(BaseModel):
     SWEEP_SECONDS: float = Field(2, gt=0, description="Pause between two sweeps of a worker.")
     RATE_LIMITS: bool = Field(True, description="Whether requests are limited by address.")
     PROXIES: int = Field(0, ge=0, description="Reverse proxies in front whose headers count.")
-    PAYMENTS: dict[str, dict[str, Any]] = Field(
+    PAYMENTS: dict[str, PaymentSettings] = Field(
         default_factory=dict, description="A table for each payment plug-in that runs."
     )
     REGISTRIES: dict[str, RegistrySettings] = Field(

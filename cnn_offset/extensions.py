@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,12 +23,13 @@ from sqlalchemy.orm import Session
 
 from cnn_offset.conditions import Conditions
 from cnn_offset.config import Settings
-from cnn_offset.domain.calendar import RegistryDates
+from cnn_offset.domain.calendar import Pause, RegistryDates, RegistryPhase
 from cnn_offset.models.base import Model, WorkMixin
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
 from cnn_offset.plugins.registries.base import RegistryConnector
 from cnn_offset.services import announce
+from cnn_offset.services.archive import Archive
 from cnn_offset.watching import CallWatch
 
 db = SQLAlchemy(disable_autonaming=True)
@@ -55,6 +56,36 @@ class Platform:
     """What operators have set beside the configuration, a few seconds old at most."""
     calls: CallWatch = field(default_factory=CallWatch)
     """How calls to the outside went in this process."""
+    old_titles: Callable[[str], Mapping[str, str]] = lambda _kind: {}
+    """Titles of plug-ins that have run here before: of ``payment`` or ``registry``, by name."""
+
+    @property
+    def method_titles(self) -> dict[str, str]:
+        """What payment methods are called, message ids; those that are gone come last."""
+        now = {name: each.title for name, each in self.payments.items()}
+        return now | {k: v for k, v in self.old_titles("payment").items() if k not in now}
+
+    @property
+    def registry_titles(self) -> dict[str, str]:
+        """What registries are called, message ids; those that are gone come last."""
+        now = {name: each.title for name, each in self.registries.items()}
+        return now | {k: v for k, v in self.old_titles("registry").items() if k not in now}
+
+    @property
+    def methods_retired(self) -> frozenset[str]:
+        """Payment methods that only take care of what was begun (E12)."""
+        return frozenset(name for name, each in self.settings.PAYMENTS.items() if each.retired)
+
+    @property
+    def registries_retired(self) -> frozenset[str]:
+        """Registries that only take care of what was begun (E12)."""
+        return frozenset(name for name, each in self.settings.REGISTRIES.items() if each.retired)
+
+    @property
+    def payments_kept(self) -> PluginSet[PaymentPlugin]:
+        """The payment methods that are not retired: by these providers may choose to be paid."""
+        gone = self.methods_retired
+        return PluginSet({name: each for name, each in self.payments.items() if name not in gone})
 
     @property
     def bank_methods(self) -> list[str]:
@@ -66,25 +97,49 @@ class Platform:
         """When each registry connection takes what: operators' dates before the configuration's."""
         changed = self.conditions().dates
         return {
-            name: changed.get(name) or each.dates for name, each in self.settings.REGISTRIES.items()
+            name: changed.get(name) or each.dates
+            for name, each in self.settings.REGISTRIES.items()
+            # A retired one may be uninstalled.
+            if not each.retired or name in self.registries
         }
+
+    @property
+    def dates_for_offers(self) -> dict[str, RegistryDates]:
+        """Those dates as an offer meets them: a retired registry takes none."""
+        gone = self.registries_retired
+        return {
+            name: replace(dates, pause=Pause.RETIRED) if name in gone else dates
+            for name, dates in self.registry_dates.items()
+        }
+
+    @property
+    def connectors(self) -> PluginSet[RegistryConnector]:
+        """What is called at each registry: one that is closed answers from our own record."""
+        now, dates = self.clock(), self.registry_dates
+        over = {
+            name: Archive(name, each.title, unit_of_work, self.clock)
+            for name, each in self.registries.items()
+            if name in dates and dates[name].phase(now) is RegistryPhase.CLOSED
+        }
+        return PluginSet({**self.registries, **over}) if over else self.registries
 
     @property
     def dates_for_new(self) -> dict[str, RegistryDates]:
         """Those dates as a new order meets them: what operators have paused takes none."""
         pause = self.conditions().pause
         return {
-            name: replace(dates, pause=pause(name)) for name, dates in self.registry_dates.items()
+            name: replace(dates, pause=dates.pause or pause(name))
+            for name, dates in self.dates_for_offers.items()
         }
 
     @property
     def payments_for_new(self) -> PluginSet[PaymentPlugin]:
         """The payment methods that a new checkout may offer. Running payments know all."""
-        off = self.conditions().methods_off
+        off, known = self.conditions().methods_off, self.payments_kept
         if not off:
-            return self.payments
-        kept = {name: each for name, each in self.payments.items() if name not in off}
-        return PluginSet(kept, withheld=off & self.payments.keys())
+            return known
+        kept = {name: each for name, each in known.items() if name not in off}
+        return PluginSet(kept, withheld=off & known.keys())
 
 
 def platform() -> Platform:

@@ -25,6 +25,22 @@ CANCELLING = timedelta(days=1)
 """What an order paid on its last day has left for its units to be cancelled."""
 
 
+NOTICE = timedelta(days=30)
+"""How long before the last order everybody is told until when units can be ordered."""
+LAST_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    """How long orders are still taken, near the end of a registry."""
+
+    until: datetime
+    days: int
+    """Whole days that are left; 0 on the last."""
+    hours: int
+    """Hours that are left, the one that runs counted too; said on the last day."""
+
+
 class RegistryPhase(StrEnum):
     """What a registry still does at a moment."""
 
@@ -43,7 +59,11 @@ class Pause(StrEnum):
 
     REGISTRY = "registry"
     """This registry's offers were taken out."""
+    MOVING = "moving"
+    """What lies in it is moving to the registry that succeeds it."""
     EVERYTHING = "everything"
+    RETIRED = "retired"
+    """The configuration keeps the registry for running orders only (E12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +108,41 @@ class RegistryDates:
             return RegistryPhase.DRAINING
         return RegistryPhase.OPEN
 
-    def allows_method(self, now: datetime, slowest: timedelta) -> bool:
-        """Whether money that takes up to ``slowest`` to arrive can still be used (C13)."""
-        return self.phase(now) is RegistryPhase.OPEN and (
-            self.last_cancellation is None or now + slowest <= self.last_cancellation
-        )
+    @property
+    def orders_until(self) -> datetime | None:
+        """The moment from which on no new order is taken; None if none is set."""
+        return self.last_order or self.last_cancellation or self.closed
+
+    @property
+    def end(self) -> datetime | None:
+        """The moment from which on nothing is cancelled any more; None if none is set."""
+        return self.last_cancellation or self.closed
+
+    def countdown(self, now: datetime) -> Countdown | None:
+        """Say how long orders are still taken; None if not at all, or not near the end."""
+        until = self.orders_until
+        if until is None or self.phase(now) is not RegistryPhase.OPEN or now < until - NOTICE:
+            return None
+        left = until - now
+        return Countdown(until, left // LAST_DAY, -(-left // timedelta(hours=1)))
+
+    def method_until(self, slowest: timedelta) -> datetime | None:
+        """Return the last moment at which a new order could be paid so (C13); None for no end."""
+        if self.end is None:
+            return self.orders_until
+        return min(self.end - slowest, self.orders_until or self.end)
+
+    def allows_method(self, now: datetime, slowest: timedelta, *, placed: bool = False) -> bool:
+        """Whether money that takes up to ``slowest`` to arrive can still be used (C13).
+
+        ``placed``: for an order that was placed before, which may be paid after the last order.
+        """
+        takes = (RegistryPhase.OPEN, RegistryPhase.DRAINING) if placed else (RegistryPhase.OPEN,)
+        return self.phase(now) in takes and (self.end is None or now + slowest <= self.end)
 
     def latest_due(self, wanted: datetime) -> datetime:
-        """Return ``wanted``, or if that is earlier a day before the last cancellation.
+        """Return ``wanted``, or if that is earlier a day before the end.
 
         Money that is confirmed in the last moment must still be cancelled in time.
         """
-        if self.last_cancellation is None:
-            return wanted
-        return min(wanted, self.last_cancellation - CANCELLING)
+        return wanted if self.end is None else min(wanted, self.end - CANCELLING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -53,6 +53,7 @@ def load(
     tables: Mapping[str, tuple[str, Mapping[str, Any]]],
     *,
     section: str,
+    retired: Collection[str] = (),
 ) -> PluginSet[T]:
     """Make the plug-ins that ``tables`` names.
 
@@ -61,6 +62,7 @@ def load(
         kind: the class they must descend from.
         tables: by the name each is to have here, its entry point and its settings.
         section: the configuration's table, for messages.
+        retired: names of those that may be uninstalled, if nothing needs them any more.
 
     Raises:
         PluginConfigError: one is absent, ambiguous, no such class, abstract, misnamed,
@@ -71,6 +73,8 @@ def load(
     made: dict[str, T] = {}
     for name, (point, settings) in tables.items():
         key = f"{section}.{name}"
+        if point not in known and name in retired:
+            continue
         if point not in known:
             raise PluginConfigError(
                 f"{key}: no plug-in {point!r} is installed; there are {', '.join(sorted(known))}"

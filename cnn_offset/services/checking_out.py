@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.calendar import Pause, RegistryDates, RegistryPhase
+from cnn_offset.domain.expiry import narrowed
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import CheckoutStatus, OfferStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Checkout, CheckoutLine, Offer, PayoutMethod, Provider, User
+from cnn_offset.models import Block, Checkout, CheckoutLine, Offer, PayoutMethod, Provider, User
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
@@ -36,11 +37,21 @@ PAUSED: Mapping[Pause, str] = {
         "We take no new orders of units in this registry for a while. Please choose another "
         "offer, or come back later."
     ),
+    Pause.MOVING: N_(
+        "These units are moving to the registry that takes over. What you have chosen stays in "
+        "your basket: please come back shortly."
+    ),
+    Pause.RETIRED: N_("The registry of these units takes no new orders."),
     Pause.EVERYTHING: N_(
         "We take no new orders for a while. What you have chosen stays in your basket: please "
         "come back later."
     ),
 }
+ENDED = N_(
+    "The registry of these units has stopped taking orders meanwhile. Nothing was ordered, and "
+    "the units you held were released. Please choose other units."
+)
+NOT_OPEN = N_("The registry of these units does not take orders yet. Please come back later.")
 NOT_A_NUMBER = N_("Please enter a whole number of tonnes, 1 or more.")
 LONGEST_HOLD = 10
 """Times of ``hold_for`` after which a checkout is not extended any more. WCAG 2.2.1 wants
@@ -79,7 +90,10 @@ def check_line(
         raise ServiceError(GONE)
     if offer.provider_id == staff_of:
         raise ServiceError(OWN_UNITS)
+    dates = narrowed(dates, offer.block.expires_on)
     check_pause([dates])
+    if dates.phase(now) is RegistryPhase.NOT_OPEN:
+        raise ServiceError(NOT_OPEN)
     if dates.phase(now) is not RegistryPhase.OPEN:
         raise ServiceError(
             N_("The registry of these units takes no new orders. Please choose another offer.")
@@ -105,6 +119,40 @@ def check_pause(dates: Iterable[RegistryDates]) -> None:
     for each in dates:
         if each.pause:
             raise ServiceError(PAUSED[each.pause])
+
+
+def dates_for(block: Block, registry_dates: Mapping[str, RegistryDates]) -> RegistryDates:
+    """Return the dates of a block's registry as they are for its units, which may expire."""
+    return narrowed(registry_dates.get(block.registry_id, RegistryDates()), block.expires_on)
+
+
+class EndedError(ServiceError):
+    """A registry has taken its last order since the checkout began."""
+
+    def __init__(self) -> None:
+        super().__init__(ENDED)
+
+
+def check_ended(dates: Iterable[RegistryDates], *, now: datetime) -> None:
+    """Make sure that no registry has taken its last order since a checkout began.
+
+    Raises:
+        EndedError: one has; the caller gives the checkout's units back (:func:`give_up`).
+
+    """
+    for each in dates:
+        if each.orders_until is not None and now >= each.orders_until:
+            raise EndedError
+
+
+def give_up(session: Session, token: str, *, now: datetime) -> None:
+    """Release the units of a checkout that can become no order any more. Safe to repeat."""
+    checkout = find_checkout(session, token, lock=True)
+    if checkout.status is CheckoutStatus.OPEN and move(
+        session, checkout, CheckoutStatus.LAPSED, actor="clock", why="registry ended", now=now
+    ):
+        checkout.due_at = None
+        stock.release(session, ((line.offer_id, line.quantity) for line in checkout.lines))
 
 
 def check_purchaser(session: Session, user_id: int | None, provider_ids: Sequence[int]) -> None:
@@ -332,6 +380,8 @@ class PlanPart:
     """The methods that can be offered, in the order of the configuration."""
     withheld: Mapping[str, str]
     """Method ids that this provider takes but not for this order, and why: a message id."""
+    until: Mapping[str, datetime] = field(default_factory=dict)
+    """Until when each of those was possible whose money would come too late now."""
 
 
 OUT_OF_SERVICE = N_("This method is out of service at present. You may come back later.")
@@ -365,12 +415,24 @@ def _plan(
     for (_, currency), lines in groups.items():
         provider = lines[0].offer.provider
         total = Money(sum(line.total.minor for line in lines), currency)
-        dates = [
-            registry_dates.get(line.offer.block.registry_id, RegistryDates()) for line in lines
-        ]
+        dates = [dates_for(line.offer.block, registry_dates) for line in lines]
         methods, withheld = choose_methods(provider, total, plugins, dates, now=now)
-        plan.append(PlanPart(provider, currency, lines, total, methods, withheld))
+        until = _until(withheld, plugins, dates)
+        plan.append(PlanPart(provider, currency, lines, total, methods, withheld, until))
     return plan
+
+
+def _until(
+    withheld: Mapping[str, str],
+    plugins: PluginSet[PaymentPlugin],
+    dates: Sequence[RegistryDates],
+) -> dict[str, datetime]:
+    late = [method_id for method_id, why in withheld.items() if why == TOO_LATE]
+    ends = {
+        method_id: [end for each in dates if (end := each.method_until(plugins[method_id].slowest))]
+        for method_id in late
+    }
+    return {method_id: min(each) for method_id, each in ends.items() if each}
 
 
 @dataclass(frozen=True)
@@ -447,8 +509,12 @@ def choose_methods(
     dates: list[RegistryDates],
     *,
     now: datetime,
+    placed: bool = False,
 ) -> tuple[list[PayoutMethod], dict[str, str]]:
-    """Return the provider's methods for ``total``, and those withheld with the reason."""
+    """Return the provider's methods for ``total``, and those withheld with the reason.
+
+    ``placed``: for an order that was placed before, which may be paid after the last order.
+    """
     taken, methods = provider.ways_to_pay, []
     withheld = dict.fromkeys(sorted(plugins.withheld & taken.keys()), OUT_OF_SERVICE)
     for method_id, plugin in plugins.items():
@@ -461,7 +527,7 @@ def choose_methods(
             withheld[method_id] = TOO_SMALL
         elif paused := [each.pause for each in dates if each.pause]:
             withheld[method_id] = PAUSED[paused[0]]
-        elif not all(each.allows_method(now, plugin.slowest) for each in dates):
+        elif not all(each.allows_method(now, plugin.slowest, placed=placed) for each in dates):
             withheld[method_id] = TOO_LATE
         else:
             methods.append(payout)
