@@ -32,6 +32,7 @@ from cnn_offset.domain.status import (
     CaseStatus,
     CorrectionStatus,
     CutoverStatus,
+    DifferenceStatus,
     FeeStatementStatus,
     ListingStatus,
     MessageStatus,
@@ -164,6 +165,11 @@ STATUS_LABELS: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
     FeeStatementStatus: {
         FeeStatementStatus.OPEN: N_("To be settled"),
         FeeStatementStatus.SETTLED: N_("Settled in full"),
+    },
+    DifferenceStatus: {
+        DifferenceStatus.OPEN: N_("Open"),
+        DifferenceStatus.SETTLED: N_("Settled"),
+        DifferenceStatus.GONE: N_("Ended by itself"),
     },
     SurveyStatus: {
         SurveyStatus.DRAFT: N_("Draft"),

@@ -17,6 +17,7 @@ from typing import Any, Final
 from flask import current_app
 
 from cnn_offset.domain.text import N_
+from cnn_offset.domain.unit_rules import UNIT_RULES
 from cnn_offset.mail.letters import KINDS, writer_of
 from cnn_offset.sayings import ATTESTATION, HOME, MAIL
 from cnn_offset.services import NotFoundError
@@ -79,7 +80,11 @@ def of_place(place: str) -> tuple[Sentence, ...]:
     """
     if place not in (ATTESTATION, HOME):
         raise NotFoundError(place)
-    return _of_templates(place)
+    found = _of_templates(place)
+    if place == ATTESTATION:
+        kinds = UNIT_RULES.values()
+        found += tuple(Sentence(text) for each in kinds for text in (each.name, each.meaning))
+    return found
 
 
 def of_mail(kind: str) -> tuple[Sentence, ...]:

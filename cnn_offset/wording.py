@@ -51,6 +51,7 @@ LINKS: Final[Mapping[str, str]] = {
     "contact_form": "contact.write",
     "find_order": "orders.lost",
     "projects": "catalogue.index",
+    "unit_claims": "help.claims",
     "public_record": "record.index",
 }
 """The endpoint behind each placeholder of a link."""

@@ -154,6 +154,7 @@ def _issue_blocks(sandbox: str, demo: Demo) -> None:
                 "monitoring_start": block.monitoring_start.isoformat(),
                 "monitoring_end": block.monitoring_end.isoformat(),
                 "share_of_proceeds": block.share_of_proceeds,
+                "expires_on": block.expires and block.expires.isoformat(),
                 "taken": block.taken,
             }
         )

@@ -83,6 +83,8 @@ class DemoBlock(_Data):
     monitoring_start: date = Field(alias="from")
     monitoring_end: date = Field(alias="to")
     share_of_proceeds: Literal["paid", "partly", "unpaid"] = "paid"
+    expires: date | None = None
+    """The last day of units that do not last."""
     taken: Sequence[tuple[int, int]] = ()
     """Pairs of how many units to skip from the start and how many are gone from there."""
     price: Price | None = None

@@ -41,6 +41,8 @@ class AttestedLine:
     """The registry's own number of the transaction."""
     completed_at: datetime | None = None
     ranges: tuple[AttestedRange, ...] = ()
+    expires_on: date | None = None
+    """The last day of units that do not last, if it was told."""
 
 
 @dataclass(frozen=True, slots=True)

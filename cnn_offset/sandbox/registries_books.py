@@ -97,8 +97,9 @@ class Book:
         ``party``, ``first`` (the next free number of the series if missing),
         ``quantity``, ``monitoring_start``, ``monitoring_end``; optional ``vintage``,
         ``commitment_period``, ``share_of_proceeds`` (a key of ``PROCEEDS``; ``eligible``
-        false is short for unpaid), ``account_kind`` (of ``ACCOUNT_KINDS``) and ``taken``:
-        pairs of how many units to skip from the start and how many are gone from there.
+        false is short for unpaid), ``account_kind`` (of ``ACCOUNT_KINDS``), ``expires_on``
+        (the last day of units that do not last) and ``taken``: pairs of how many units to
+        skip from the start and how many are gone from there.
         A block that is there already stays as it is, so seeding may be repeated.
 
         Raises:
@@ -139,6 +140,7 @@ class Book:
                 "monitoring_end": end.isoformat(),
                 "vintage": int(wanted.get("vintage") or end.year),
                 "share_of_proceeds": proceeds(wanted),
+                "expires_on": _day(wanted.get("expires_on")),
                 "taken": _merged(
                     [
                         (first + skip, first + skip + count - 1)
@@ -163,15 +165,17 @@ class Book:
         return block
 
     def change_block(self, ref: str, values: Document) -> Document:
-        """Set ``share_of_proceeds`` (or ``eligible``, as in ``seed``) or ``unit_type``, let
-        another channel ``take`` the next so many units (under a ``key`` of its own, if it has
-        one), ``split`` the block after so many units, ``merge`` the block of that name into it,
+        """Set ``share_of_proceeds`` (or ``eligible``, as in ``seed``), ``unit_type`` or
+        ``expires_on``, let another channel ``take`` the next so many units (under a ``key`` of
+        its own, if it has one), ``split`` the block after so many units, ``merge`` the block of that name into it,
         bring it into another ``account``, or let it ``vanish``.
         """
         with self.state.transaction():
             block = self.block(ref)
             if "eligible" in values or "share_of_proceeds" in values:
                 block["share_of_proceeds"] = proceeds(values)
+            if "expires_on" in values:
+                block["expires_on"] = _day(values["expires_on"])
             if values.get("vanish"):
                 self.remove(block)
                 return block
@@ -416,6 +420,9 @@ class Book:
             raise RefusalError(
                 "SHARE_OF_PROCEEDS_PARTLY_PAID", "The share of proceeds has been paid in part."
             )
+        expires_on = block.get("expires_on")
+        if expires_on and self.now().date() > date.fromisoformat(expires_on):
+            raise RefusalError("EXPIRED", f"The units expired on {expires_on}.")
         if request["quantity"] < 1:
             raise RefusalError("INVALID_QUANTITY", "The quantity must be at least 1.")
         if request["quantity"] > held(block):
@@ -491,6 +498,10 @@ def proceeds(values: Document) -> str:
     if said not in PROCEEDS:
         raise ValueError(f"share_of_proceeds is one of {', '.join(PROCEEDS)}")
     return str(said)
+
+
+def _day(value: str | None) -> str | None:
+    return date.fromisoformat(value).isoformat() if value else None
 
 
 def account_kind(values: Document) -> str:

@@ -153,6 +153,7 @@ def _block(book: Book, block: Document) -> Document:
         "vintage": block["vintage"],
         "accountType": _ACCOUNT_TYPES[account_kind(block)],
         "shareOfProceeds": _PROCEEDS[proceeds(block)],
+        "expiresOn": block.get("expires_on"),
     }
 
 

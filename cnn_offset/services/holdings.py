@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from cnn_offset.domain.status import CancellationStatus, OfferStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import Obstacle
 from cnn_offset.models import (
@@ -17,25 +16,31 @@ from cnn_offset.models import (
     AccountKind,
     Activity,
     Block,
-    Cancellation,
-    Offer,
     Provider,
     RegistryAccount,
-    UnmappedBlock,
 )
-from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
-from cnn_offset.plugins.registries.base import BlockReport, RegistryConnector
-from cnn_offset.services import Begin, NotFoundError, ServiceError, fitting, stock
+from cnn_offset.plugins.errors import UnavailableError
+from cnn_offset.plugins.registries.base import RegistryConnector
+from cnn_offset.services import (
+    Begin,
+    NotFoundError,
+    ServiceError,
+    drifting,
+    fitting,
+    mirroring,
+    registry_lists,
+    stock,
+)
+from cnn_offset.services.mirroring import ask_whole as ask_whole
 from cnn_offset.services.moves import note
-from cnn_offset.services.terms import close
 
 READ_AGAIN: Final = timedelta(hours=1)
 READ_SOON: Final = timedelta(minutes=1)
 """While the registry may have cancelled units without our knowing."""
 ASKED_ENOUGH: Final = timedelta(seconds=30)
 """Somebody who asks for a reading so soon after the last gets that one."""
-BATCH: Final = 500
-NOT_MAPPED: Final = N_("The project is no longer mapped to your account.")
+OVERLAP: Final = timedelta(minutes=10)
+"""How late a registry may tell what has changed; by its own clock, so that ours may be wrong."""
 
 
 def open_account(
@@ -77,7 +82,7 @@ def open_account(
         )
         session.add(account)
     account.kind = kind
-    account.due_at = now
+    ask_whole(account, now=now)
     session.flush()
     return account
 
@@ -102,7 +107,7 @@ def map_activity(
     made = AccountActivity(account=account, activity=activity, actor=actor, at=now)
     session.add(made)
     note(session, account, old="", new=f"mapped {activity.ref}", actor=actor, why="", now=now)
-    account.due_at = now
+    ask_whole(account, now=now)
     session.flush()
     return made
 
@@ -152,31 +157,15 @@ def unmap_activity(
     session.expire(account, ["mappings"])
     note(session, account, old=f"mapped {activity.ref}", new="", actor=actor, why="", now=now)
     closed = 0
-    blocks = select(Block.id).where(*_in(account), Block.activity_id == activity.id)
+    blocks = select(Block.id).where(
+        *mirroring.in_account(account), Block.activity_id == activity.id
+    )
     for block_id in session.scalars(blocks.order_by(Block.id)).all():
         block = stock.lock_block(session, block_id)
         block.eligible, block.obstacle = False, Obstacle.NOT_MAPPED
-        closed += _close_offers(session, block, actor=actor, now=now)
-    account.due_at = now
+        closed += mirroring.close_offers(session, block, actor=actor, now=now)
+    ask_whole(account, now=now)
     return closed
-
-
-def _in(account: RegistryAccount) -> tuple[ColumnElement[bool], ...]:
-    """Match the provider's own blocks in an account."""
-    return (
-        Block.provider_id == account.provider_id,
-        Block.registry_id == account.registry_id,
-        Block.account_ref == account.account_ref,
-    )
-
-
-def _close_offers(session: Session, block: Block, *, actor: str, now: datetime) -> int:
-    offers = stock.lock_offers(session, block.id)
-    return sum(
-        close(session, offer, actor=actor, why=NOT_MAPPED, now=now)
-        for offer in offers
-        if offer.status is OfferStatus.OPEN
-    )
 
 
 def ask_again(session: Session, provider_id: int, account_id: int, *, now: datetime) -> None:
@@ -194,7 +183,7 @@ def ask_again(session: Session, provider_id: int, account_id: int, *, now: datet
     if account is None:
         raise NotFoundError(f"account {account_id}")
     if account.read_at is None or account.read_at < now - ASKED_ENOUGH:
-        account.due_at = now
+        ask_whole(account, now=now)
 
 
 def read_account(
@@ -206,10 +195,13 @@ def read_account(
 ) -> datetime:
     """Mirror what a registry says of one account, and shrink offers that promise more.
 
-    Nothing is written before the listing is complete. A block that is missing from it is
-    asked for once more, since pages can shift while they are read; only what is missing
-    twice is taken as gone. Returns when to read again. Safe to repeat; the caller holds
-    the account's lease.
+    Mostly only what has changed since the reading before is asked for, by the registry's own
+    clock and with some overlap; each night, and when something is strange, everything.
+    Nothing is written before the listing is complete. A block that is missing from a whole
+    one is asked for once more, since pages can shift while they are read; only what is
+    missing twice, or said to have left, is taken as gone. A block of which the registry says
+    what cannot be is left as it was and not offered; operators see it. Returns when to read
+    again. Safe to repeat; the caller holds the account's lease.
 
     Raises:
         UnavailableError, OutcomeUnknownError: no answer; try again later.
@@ -220,221 +212,74 @@ def read_account(
         account = session.get_one(RegistryAccount, account_id)
         began = clock()
         registry_id, account_ref = account.registry_id, account.account_ref
+        since = None if mirroring.wants_whole(account, began) else account.changes_from
+        knew_changes = account.changes_from
         # What is cancelled from here on may or may not be in what the registry says.
-        before = _cancelled(session, account)
+        before: Mapping[int, int] = mirroring.cancelled_units(session, account)
         connector = connectors.get(registry_id)
     if connector is None:
         raise UnavailableError(f"registry {registry_id} is not configured")
-    found = _list(connector, account_ref)
-    with begin() as session:
-        account = session.get_one(RegistryAccount, account_id)
-        missing = not set(_held_refs(session, account)) <= set(found)
-    if missing:
-        found |= _list(connector, account_ref)
-    reports = list(found.values())
-    for start in range(0, len(reports), BATCH):
+    if since is not None:
+        listed, _, _ = registry_lists.read_list(
+            begin, account_id, account_ref, connector, clock, changed_since=since
+        )
         with begin() as session:
             account = session.get_one(RegistryAccount, account_id)
-            _mirror(session, account, reports[start : start + BATCH], before, began=began)
+            if mirroring.is_strange(session, account, listed, since):
+                account.whole_at = None
+                return clock()
+        lately: registry_lists.Listed | None = None
+    else:
+        try:
+            listed, began, before = registry_lists.read_list(
+                begin, account_id, account_ref, connector, clock, before=before
+            )
+        except registry_lists.UnfinishedError:
+            return clock()
+        with begin() as session:
+            account = session.get_one(RegistryAccount, account_id)
+            missing = not set(mirroring.held_refs(session, account)) <= set(listed.blocks)
+        if missing or listed.part()[1]:
+            again, _, _ = registry_lists.read_list(begin, account_id, account_ref, connector, clock)
+            listed = registry_lists.together(listed, again)
+        lately = None
+        if knew_changes is not None and listed.registry_time is not None:
+            # What changed since the reading before is no difference between two books.
+            lately, _, _ = registry_lists.read_list(
+                begin, account_id, account_ref, connector, clock, changed_since=knew_changes
+            )
+    blocks, odd = listed.part()
+    reports = list(blocks.values())
+    for start in range(0, len(reports), mirroring.BATCH):
+        with begin() as session:
+            account = session.get_one(RegistryAccount, account_id)
+            part = reports[start : start + mirroring.BATCH]
+            if lately is not None and lately.registry_time is not None:
+                drifting.compare(session, account, part, lately, now=clock())
+            mirroring.mirror(session, account, part, before, began=began)
     with begin() as session:
         account = session.get_one(RegistryAccount, account_id)
-        _forget(session, account, began=began)
+        mirroring.distrust(session, account, odd, began=began)
+        if since is None:
+            mirroring.forget(session, account, began=began)
+            drifting.forget(session, account, odd, began=began)
+            account.whole_at = began
+            account.listed_blocks = len(reports)
+            account.listed_units = sum(each.held for each in reports)
+        else:
+            mirroring.let_go(session, account, listed.gone - set(blocks), began=began)
         account.read_at = began
-        strained = fitting.strained(session, *_in(account))
-        soon = _awaits(session, account)
+        changed = () if since is None else (Block.block_ref.in_([*blocks, *listed.gone]),)
+        strained = fitting.strained(session, *mirroring.in_account(account), *changed)
+        soon = mirroring.awaits(session, account)
     for block_id in strained:
         with begin() as session:
             fitting.fit(session, block_id, now=clock())
+    with begin() as session:
+        account = session.get_one(RegistryAccount, account_id)
+        # Only now: were it kept before, offers that promise too much could be passed over.
+        if listed.registry_time is not None:
+            account.changes_from = listed.registry_time - OVERLAP
+        else:
+            account.changes_from = None
     return clock() + (READ_SOON if soon else READ_AGAIN)
-
-
-def _list(connector: RegistryConnector, account_ref: str) -> dict[str, BlockReport]:
-    found = {}
-    for report in connector.list_blocks(account_ref):
-        if not 0 <= report.held <= report.issued.quantity:
-            raise OutcomeUnknownError(
-                f"block {report.block_ref}: {report.held} of {report.issued.quantity} units held"
-            )
-        found[report.block_ref] = report
-    return found
-
-
-def _cancelled(session: Session, account: RegistryAccount) -> dict[int, int]:
-    """Count the units cancelled through us, by block."""
-    rows = session.execute(
-        select(Offer.block_id, func.sum(Offer.cancelled))
-        .join(Block, Block.id == Offer.block_id)
-        .where(Block.registry_id == account.registry_id, Block.account_ref == account.account_ref)
-        .group_by(Offer.block_id)
-    )
-    return {block_id: int(units) for block_id, units in rows}
-
-
-def _held_refs(session: Session, account: RegistryAccount) -> Iterator[str]:
-    yield from session.scalars(select(Block.block_ref).where(*_in(account), Block.reported > 0))
-
-
-def _mirror(
-    session: Session,
-    account: RegistryAccount,
-    reports: Sequence[BlockReport],
-    before: Mapping[int, int],
-    *,
-    began: datetime,
-) -> None:
-    mapped = {
-        activity.ref: (activity, allows_partial)
-        for activity, allows_partial in session.execute(
-            select(Activity, AccountActivity.allows_partial)
-            .join(AccountActivity, AccountActivity.activity_id == Activity.id)
-            .where(AccountActivity.account_id == account.id)
-        )
-    }
-    refs = [each.block_ref for each in reports]
-    known = {
-        block.block_ref: block
-        for block in session.scalars(
-            select(Block)
-            .where(
-                Block.registry_id == account.registry_id,
-                Block.account_ref == account.account_ref,
-                Block.block_ref.in_(refs),
-            )
-            .order_by(Block.id)
-            .with_for_update(key_share=True)
-            .execution_options(populate_existing=True)
-        )
-    }
-    # Read after the locks: from here on no cancellation of these blocks is recorded.
-    cancelled = _cancelled(session, account) if known else {}
-    unmapped = {
-        row.block_ref: row
-        for row in session.scalars(
-            select(UnmappedBlock).where(
-                UnmappedBlock.account_id == account.id, UnmappedBlock.block_ref.in_(refs)
-            )
-        )
-    }
-    for report in reports:
-        block = known.get(report.block_ref)
-        activity, allows_partial = mapped.get(report.activity_ref, (None, False))
-        if activity is None and (block is None or block.provider_id != account.provider_id):
-            # In the Board's account most blocks are none of this provider's business.
-            if account.kind is not AccountKind.PENDING and block is None:
-                _set_aside(session, account, report, unmapped.get(report.block_ref), began)
-            continue
-        if block is not None and block.read_at > began:
-            # Somebody has asked later and heard already.
-            continue
-        if report.block_ref in unmapped:
-            session.delete(unmapped[report.block_ref])
-        if block is None:
-            assert activity is not None
-            block = Block(
-                registry_id=account.registry_id,
-                account_ref=account.account_ref,
-                block_ref=report.block_ref,
-                provider_id=account.provider_id,
-                activity_id=activity.id,
-            )
-            session.add(block)
-        elif block.provider_id != account.provider_id:
-            # The platform lets another provider speak for the activity from now on.
-            _close_offers(session, block, actor="core", now=began)
-            block.provider_id = account.provider_id
-        taken = cancelled.get(block.id, 0) - before.get(block.id, 0) if block.id else 0
-        _take(block, report, activity, taken, began)
-        obstacle = _obstacle(account, activity, report)
-        if obstacle is Obstacle.PROCEEDS_PARTLY and allows_partial:
-            obstacle = None
-        if block.id and block.eligible != (obstacle is None):
-            _show_again(session, block, now=began)
-        block.eligible, block.obstacle = obstacle is None, obstacle or ""
-
-
-def _show_again(session: Session, block: Block, *, now: datetime) -> None:
-    """Make the catalogue look at the offers of a block again."""
-    session.execute(
-        update(Offer)
-        .where(Offer.block_id == block.id, Offer.status == OfferStatus.OPEN)
-        .values(changed_at=now)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _take(
-    block: Block, report: BlockReport, activity: Activity | None, taken: int, began: datetime
-) -> None:
-    """Write down what the registry says of a block.
-
-    ``taken``: units whose cancellation was recorded since the listing began.
-    """
-    if activity is not None:
-        block.activity_id = activity.id
-    block.unit_type = report.unit_type
-    block.party = report.party
-    block.series = report.issued.series
-    block.first, block.last = report.issued.first, report.issued.last
-    block.first_text, block.last_text = report.issued.first_text, report.issued.last_text
-    block.reported, block.held = report.held, max(report.held - taken, 0)
-    block.monitoring_start = report.monitoring_start
-    block.monitoring_end = report.monitoring_end
-    block.vintage = report.vintage
-    block.commitment_period = report.commitment_period
-    block.read_at = began
-
-
-def _obstacle(
-    account: RegistryAccount, activity: Activity | None, report: BlockReport
-) -> Obstacle | None:
-    if account.kind is AccountKind.TEMPORARY:
-        return Obstacle.ACCOUNT_KIND
-    if activity is None:
-        return Obstacle.NOT_MAPPED
-    return report.obstacle
-
-
-def _set_aside(
-    session: Session,
-    account: RegistryAccount,
-    report: BlockReport,
-    row: UnmappedBlock | None,
-    began: datetime,
-) -> None:
-    if row is None:
-        row = UnmappedBlock(account_id=account.id, block_ref=report.block_ref)
-        session.add(row)
-    row.activity_ref, row.unit_type = report.activity_ref, report.unit_type
-    row.first_text, row.last_text = report.issued.first_text, report.issued.last_text
-    row.held, row.read_at = report.held, began
-
-
-def _forget(session: Session, account: RegistryAccount, *, began: datetime) -> None:
-    """Take what a complete listing left out as gone."""
-    session.execute(
-        update(Block)
-        .where(*_in(account), Block.read_at < began, Block.reported > 0)
-        .values(held=0, reported=0, read_at=began)
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        delete(UnmappedBlock)
-        .where(UnmappedBlock.account_id == account.id, UnmappedBlock.read_at < began)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _awaits(session: Session, account: RegistryAccount) -> bool:
-    """Whether the registry still owes an answer that changes what the account holds."""
-    owing = (CancellationStatus.SUBMITTED, CancellationStatus.UNKNOWN)
-    return bool(
-        session.scalar(
-            select(Cancellation.id)
-            .where(
-                Cancellation.registry_id == account.registry_id,
-                Cancellation.account_ref == account.account_ref,
-                Cancellation.status.in_(owing),
-            )
-            .limit(1)
-        )
-    )

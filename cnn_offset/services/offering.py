@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
+from cnn_offset.domain.expiry import last_order
 from cnn_offset.domain.money import Money
 from cnn_offset.domain.status import OfferStatus, PayoutStatus
 from cnn_offset.domain.text import N_
@@ -19,6 +20,7 @@ from cnn_offset.models import Block, Offer, PayoutMethod
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.services import NotFoundError, ServiceError, stock
+from cnn_offset.services.checking_out import dates_for
 from cnn_offset.services.terms import close, keep_terms
 
 MAX_MINOR: Final = 1_000_000_000
@@ -301,14 +303,14 @@ def _locked(session: Session, offer_id: int) -> Offer:
 
 def _end(terms: Terms, block: Block, outside: Outside) -> datetime | None:
     if terms.ends_on is None:
-        return None
+        return last_order(block.expires_on)
     end = datetime.combine(terms.ends_on, time(), UTC) + timedelta(days=1)
     last = _dates(block, outside).last_order
     return min(end, last) if last else end
 
 
 def _dates(block: Block, outside: Outside) -> RegistryDates:
-    return outside.registry_dates.get(block.registry_id, RegistryDates())
+    return dates_for(block, outside.registry_dates)
 
 
 def free_units(session: Session, block: Block) -> int:
@@ -376,6 +378,13 @@ def _check_terms(terms: Terms, block: Block, outside: Outside, *, was: Offer | N
         return
     if terms.ends_on < outside.now.date():
         raise TermError("ends_on", N_("Please choose a day that is not over, or none."))
+    expiring = last_order(block.expires_on)
+    if expiring and terms.ends_on >= expiring.date():
+        raise TermError(
+            "ends_on",
+            N_("These units expire; they can be ordered until %(day)s."),
+            day=expiring.date() - timedelta(days=1),
+        )
     last = _dates(block, outside).last_order
     if last and terms.ends_on > last.date():
         raise TermError(

@@ -88,7 +88,7 @@ class SandboxRegistryWorld(RegistryWorld):
                 Obstacle.PROCEEDS_UNPAID: "unpaid",
                 Obstacle.PROCEEDS_PARTLY: "partly",
             }.get(obstacle, "paid"),  # type: ignore[arg-type]
-            "account_kind": "annex_i" if obstacle is Obstacle.ACCOUNT_KIND else "permanent",
+            "account_kind": "temporary" if obstacle is Obstacle.ACCOUNT_KIND else "permanent",
             "taken": gone,
         }
         answer = self.sandbox.post(f"/control/registries/{self.name}/blocks", [block])

@@ -377,7 +377,7 @@ def test_a_block_of_another_account_is_not_believed(canned: Canned, account: str
         ({"shareOfProceeds": "PARTLY_PAID"}, Obstacle.PROCEEDS_PARTLY),
         ({"shareOfProceeds": "WAIVED"}, Obstacle.REFUSED),
         ({"accountType": "TEMPORARY_HOLDING"}, Obstacle.ACCOUNT_KIND),
-        ({"accountType": "ANNEX_I", "shareOfProceeds": "UNPAID"}, Obstacle.ACCOUNT_KIND),
+        ({"accountType": "ANNEX_I", "shareOfProceeds": "UNPAID"}, Obstacle.ANNEX_I),
         ({"accountType": "SPECIAL"}, Obstacle.REFUSED),
     ],
 )

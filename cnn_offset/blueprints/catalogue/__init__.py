@@ -80,7 +80,6 @@ def activity(slug: str) -> ResponseReturnValue:
         pictures=_pictures(found),
         technology=words.technology(found.technology),
         scope=words.scope(found.scope),
-        notes={kind: gettext(text) for kind, text in words.UNIT_NOTES.items()},
         periods={number: words.period(str(number or "")) for number in (None, 1, 2)},
         exponent=exponent,
         shown_in=_shown_in,

@@ -14,7 +14,7 @@ from cnn_offset.models import Offer
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
 from cnn_offset.services.browsing import open_market
-from cnn_offset.services.checking_out import PAUSED
+from cnn_offset.services.checking_out import PAUSED, dates_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def offer_rows(
     rows = []
     for offer in offers:
         in_time = market.get(offer.block.registry_id)
-        taken = offer.provider.ways_to_pay
+        taken, dates = offer.provider.ways_to_pay, dates_for(offer.block, registry_dates)
         methods = [
             (
                 gettext(plugin.title),
@@ -48,11 +48,11 @@ def offer_rows(
             )
             for method_id, plugin in plugins.items()
             if method_id in (in_time or ())
+            and dates.allows_method(now, plugin.slowest)
             and (payout := taken.get(method_id))
             and offer.currency in payout.currencies
         ]
-        dates = registry_dates.get(offer.block.registry_id)
-        if dates and dates.pause:
+        if dates.pause:
             obstacle = gettext(PAUSED[dates.pause])
         elif in_time is None:
             obstacle = gettext("The registry of these units takes no new orders.")

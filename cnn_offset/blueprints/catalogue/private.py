@@ -28,7 +28,6 @@ def private_offer(token: str) -> ResponseReturnValue:
             "catalogue/private.html",
             row=row,
             ended=ended or not found.block.eligible,
-            note=words.UNIT_NOTES[found.block.unit_type],
             period=words.period(str(found.block.commitment_period or "")),
             picture=picture_url(found.block.activity.picture),
             exponent=exponent,

@@ -10,6 +10,7 @@ from flask_babel import gettext
 
 from cnn_offset.domain.facets import BANDS, Sort
 from cnn_offset.domain.text import N_
+from cnn_offset.domain.unit_rules import PERIODS
 from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import platform
 from cnn_offset.i18n import UNIT_LABELS, country_name, language, number
@@ -70,30 +71,6 @@ SORTS: Final[Mapping[Sort, str]] = {
     Sort.NEWEST: N_("Newest vintage"),
 }
 
-UNIT_NOTES: Final[Mapping[UnitType, str]] = {
-    UnitType.CER: N_(
-        "A certified emission reduction of the Clean Development Mechanism: one tonne of CO2 "
-        "equivalent that was not emitted."
-    ),
-    UnitType.TCER: N_(
-        "A temporary unit from planted forests: one tonne of CO2 equivalent taken up by trees. "
-        "It expires, because the carbon may return to the air."
-    ),
-    UnitType.LCER: N_(
-        "A long-term unit from planted forests: one tonne of CO2 equivalent taken up by trees. "
-        "It expires at the end of the project’s crediting period."
-    ),
-    UnitType.A64ER_AUTHORISED: N_(
-        "An Article 6.4 emission reduction that the host Party has authorised for use outside "
-        "its own climate target; it adjusts its accounts so that nobody counts the tonne twice."
-    ),
-    UnitType.A64ER_CONTRIBUTION: N_(
-        "An Article 6.4 emission reduction that stays with the host Party’s own climate target. "
-        "Cancelling it supports that target; it does not make up for emissions elsewhere."
-    ),
-}
-"""What a unit is, in a sentence (A6); the whole story is on the help page."""
-
 
 def technology(code: str) -> str:
     """Name a technology in the reader's language."""
@@ -107,13 +84,12 @@ def scope(code: int) -> str:
 
 def registry(registry_id: str) -> str:
     """Name a registry connection."""
-    connector = platform().registries.get(registry_id)
-    return str(gettext(connector.title)) if connector else registry_id
+    return str(gettext(platform().registry_titles.get(registry_id, registry_id)))
 
 
 def period(code: str) -> str:
     """Name a commitment period of the Kyoto Protocol with its years."""
-    names = {"1": N_("First (2008–2012)"), "2": N_("Second (2013–2020)")}
+    names = {str(number): each.name for number, each in PERIODS.items()}
     return str(gettext(names[code])) if code in names else code
 
 

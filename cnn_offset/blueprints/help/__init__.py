@@ -6,6 +6,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from cnn_offset import wording
+from cnn_offset.domain.unit_rules import PERIODS, UNIT_RULES
 from cnn_offset.guards import guarded, public
 
 bp = guarded(Blueprint("help", __name__), public)
@@ -37,6 +38,12 @@ def provider_guide() -> ResponseReturnValue:
 def units() -> ResponseReturnValue:
     """Explain the kinds of units and what each lets one claim."""
     return _page("units")
+
+
+@bp.get("/units/claims")
+def claims() -> ResponseReturnValue:
+    """List what a cancellation of each kind of unit lets one say, and what it does not."""
+    return render_template("help/claims.html", rules=UNIT_RULES, periods=PERIODS)
 
 
 @bp.get("/terms")

@@ -55,6 +55,13 @@ OBSTACLES: Final[Mapping[str, tuple[str, str]]] = {
         N_("Units have expired"),
         N_("These were temporary units. After their last day they stand for nothing any more."),
     ),
+    Obstacle.UNCLEAR: (
+        N_("Contradictory report"),
+        N_(
+            "The kind of these units or their host country is not what their serial numbers say. "
+            "Please write to us; we ask the registry."
+        ),
+    ),
     Obstacle.REFUSED: (
         N_("Refused by the registry"),
         N_("Ask the registry why it does not release these units."),

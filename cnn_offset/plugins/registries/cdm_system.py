@@ -66,6 +66,7 @@ class _Block(Wire):
     vintage: int
     accountType: str  # noqa: N815
     shareOfProceeds: str  # noqa: N815
+    expiresOn: date | None = None  # noqa: N815
 
 
 class _BlockPage(Wire):
@@ -301,6 +302,7 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
             vintage=block.vintage,
             commitment_period=block.commitmentPeriod,
             obstacle=_obstacle(block),
+            expires_on=block.expiresOn,
         )
 
     def _range(self, units: Units) -> SerialRange:
@@ -319,7 +321,7 @@ _ACCOUNT_TYPES = {
     "PENDING": None,
     "HOLDING": None,
     "TEMPORARY_HOLDING": Obstacle.ACCOUNT_KIND,
-    "ANNEX_I": Obstacle.ACCOUNT_KIND,
+    "ANNEX_I": Obstacle.ANNEX_I,
 }
 
 
