@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -24,6 +24,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import ColumnElement, case, or_, select, update
 
 from cnn_offset.chores import do_chore
+from cnn_offset.domain.calendar import RegistryPhase
 from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
 from cnn_offset.extensions import Platform, db, platform, public_url, unit_of_work
 from cnn_offset.models import (
@@ -34,6 +35,7 @@ from cnn_offset.models import (
     Chore,
     IncomingMail,
     Message,
+    Night,
     Offer,
     Order,
     Payment,
@@ -41,6 +43,7 @@ from cnn_offset.models import (
     Provider,
     Refund,
     RegistryAccount,
+    Replacement,
     Tally,
     WebhookDelivery,
 )
@@ -60,7 +63,9 @@ from cnn_offset.services import (
     ordering,
     paying,
     paying_out,
+    reconciling,
     refunding,
+    replacing,
     reporting,
     statements,
     tallying,
@@ -77,9 +82,11 @@ MISSES = 3
 registry does not keep payments and mails waiting."""
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=15)
+PATIENCE = timedelta(hours=1)
+"""Who asks to be left alone for longer is asked again after this."""
 FARTHEST: Mapping[type[Any], timedelta] = {
     Payment: timedelta(hours=7),
-    Cancellation: 2 * LONGEST_PAUSE,
+    Cancellation: PATIENCE + LONGEST_PAUSE,
     Attestation: 2 * LONGEST_PAUSE,
     WebhookDelivery: 2 * LONGEST_PAUSE,
     Message: 2 * LONGEST_PAUSE,
@@ -88,6 +95,7 @@ FARTHEST: Mapping[type[Any], timedelta] = {
     PayoutMethod: timedelta(hours=25),
     Refund: 2 * LONGEST_PAUSE,
     RegistryAccount: 2 * holdings.READ_AGAIN,
+    Night: PATIENCE + LONGEST_PAUSE,
 }
 """What is due later than this was made so by a clock that has stepped back since, and counts
 as due now (trust-facts.md 1.12). Orders and checkouts may wait for months."""
@@ -188,7 +196,13 @@ def _close(here: Platform, row_id: int) -> tuple[bool, datetime | None]:
 
 
 def _pursue(here: Platform, row_id: int) -> datetime | None:
-    return cancelling.pursue(unit_of_work, row_id, connectors=here.registries, clock=here.clock)
+    return cancelling.pursue(
+        unit_of_work,
+        row_id,
+        connectors=here.connectors,
+        registry_dates=here.registry_dates,
+        clock=here.clock,
+    )
 
 
 def _issue(here: Platform, row_id: int) -> datetime | None:
@@ -217,6 +231,11 @@ def _give_back(here: Platform, row_id: int) -> datetime | None:
     return refunding.give_back(unit_of_work, row_id, plugins=here.payments, now=here.clock())
 
 
+def _lapse_replacement(here: Platform, row_id: int) -> datetime | None:
+    with unit_of_work() as session:
+        return replacing.lapse(session, row_id, now=here.clock())
+
+
 def _handle_delivery(here: Platform, row_id: int) -> datetime | None:
     with unit_of_work() as session:
         return deliveries.handle_delivery(session, row_id, now=here.clock())
@@ -234,7 +253,20 @@ def _tend_payout(here: Platform, row_id: int) -> datetime | None:
 
 
 def _read_account(here: Platform, row_id: int) -> datetime | None:
-    return holdings.read_account(unit_of_work, row_id, connectors=here.registries, clock=here.clock)
+    registry_id = db.session.get_one(RegistryAccount, row_id, populate_existing=True).registry_id
+    db.session.rollback()
+    if registry_id in here.registries_retired and registry_id not in here.registries:
+        # Its plug-in is gone and nothing needs it; it may come back.
+        return here.clock() + holdings.READ_AGAIN
+    dates = here.registry_dates.get(registry_id)
+    if dates and dates.phase(here.clock()) is RegistryPhase.CLOSED:
+        # What was read last stays; nobody answers any more.
+        return None
+    return holdings.read_account(unit_of_work, row_id, connectors=here.connectors, clock=here.clock)
+
+
+def _compare_books(here: Platform, row_id: int) -> datetime | None:
+    return reconciling.go_on(unit_of_work, row_id, connectors=here.connectors, clock=here.clock)
 
 
 def _end_offer(here: Platform, row_id: int) -> datetime | None:
@@ -278,7 +310,9 @@ WORK: Mapping[str, tuple[Any, Work]] = {
     "registry_account": (RegistryAccount, _read_account),
     "offer": (Offer, _end_offer),
     "chore": (Chore, do_chore),
+    "night": (Night, _compare_books),
     "refund": (Refund, _give_back),
+    "replacement": (Replacement, _lapse_replacement),
     "tally": (Tally, _count_day),
 }
 
@@ -350,15 +384,18 @@ def _attempt(
     fence = _claim(kind, row_id, now=here.clock(), due_only=due_only)
     if fence is None:
         return None
+    leave_alone = None
     try:
         due_at, error = work(here, row_id), ""
     except (PluginError, OSError, paying.MethodFailedError) as failure:
         log.warning("%s %s: %s", table, row_id, failure)
         due_at, error = None, f"{type(failure).__name__}: {failure}"
+        leave_alone = getattr(failure, "retry_after", None)
     except Exception as failure:
         log.exception("%s %s failed", table, row_id)
         due_at, error = None, f"{type(failure).__name__}: {failure}"
-    _finish(kind, row_id, fence, due_at=due_at, error=error, now=here.clock())
+    now = here.clock()
+    _finish(kind, row_id, fence, due_at=due_at, error=error, now=now, leave_alone=leave_alone)
     write_calls(here.calls, here.clock(), unit_of_work)
     return not error and shut
 
@@ -425,11 +462,15 @@ def _pause(attempts: int) -> timedelta:
     return longest / 2 + jitter
 
 
-def sweep(limit: int = BATCH) -> int:
-    """Do what is due, at most ``limit`` rows of each kind; return how many were tried."""
+def sweep(limit: int = BATCH, *, tables: Collection[str] = WORK) -> int:
+    """Do what is due, at most ``limit`` rows of each kind; return how many were tried.
+
+    With ``tables`` only work of these kinds.
+    """
     here = platform()
     tried = 0
-    for table, (kind, _) in WORK.items():
+    for table in tables:
+        kind, _ = WORK[table]
         now = here.clock()
         due = db.session.scalars(
             select(kind.id)

@@ -42,6 +42,7 @@ from cnn_offset.models import (
     Payment,
     PayoutMethod,
     Provider,
+    Replacement,
     User,
 )
 
@@ -128,6 +129,7 @@ def _params(kind: str) -> Mapping[str, Any]:
         "entry_id": 1,
         "invitation_id": 1,
         "left": 5,
+        "line_id": 1,
         "listing_id": 1,
         "method_id": "bank_transfer",
         "missing": 12,
@@ -143,6 +145,7 @@ def _params(kind: str) -> Mapping[str, Any]:
         "period": "2027-02",
         "provider_id": 1,
         "reason": WORDS[language()] if kind != "order_withdrawn" else "",
+        "replacement_id": 1,
         "said_id": 1,
         "schedule_id": 1,
         "role": "support" if kind.startswith("operator_") else "sales",
@@ -233,6 +236,10 @@ def _things() -> Iterator[Any]:
             unit_type=UnitType.CER,
         )
     ]  # fmt: skip
+    yield order.lines[0]
+    yield Replacement(
+        id=1, order_id=1, line=order.lines[0], block=block, old_block=block, answer_by=NOW,
+    )  # fmt: skip
     issued = Attestation(
         id=1, order=order, sequence=123, year=2027, check_code="example",
         status=AttestationStatus.ISSUED, locale=language(), data={}, fulfilled_at=NOW,

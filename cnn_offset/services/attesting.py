@@ -12,7 +12,7 @@ from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.attestation import AttestationData, AttestedLine, AttestedRange
-from cnn_offset.domain.status import AttestationStatus
+from cnn_offset.domain.status import AttestationStatus, CancellationStatus
 from cnn_offset.domain.units import UnitType
 from cnn_offset.models import Attestation, Block, Cancellation
 from cnn_offset.services import Begin
@@ -61,7 +61,11 @@ def attestation_data(session: Session, attestation: Attestation, issuer: Issuer)
     order = attestation.order
     cancellations = session.scalars(
         select(Cancellation)
-        .where(Cancellation.order_id == order.id)
+        .where(
+            Cancellation.order_id == order.id,
+            # Of a line that was given back there is none.
+            Cancellation.status == CancellationStatus.CONFIRMED,
+        )
         .order_by(Cancellation.order_line_id)
     )
     lines = []
@@ -73,6 +77,7 @@ def attestation_data(session: Session, attestation: Attestation, issuer: Issuer)
             # Frozen when ordered: authorisation can change until first transfer.
             unit_type=each.line.unit_type,
             monitoring=(each.line.monitoring_start, each.line.monitoring_end),
+            expires_on=each.line.expires_on,
         )
         lines.append(
             replace(
@@ -131,6 +136,7 @@ def preview_data(
                     line.offer.block.monitoring_start,
                     line.offer.block.monitoring_end,
                 ),
+                expires_on=line.offer.block.expires_on,
             )
             for line in part.lines
         ),
@@ -144,6 +150,7 @@ def _line(
     title: str,
     unit_type: UnitType,
     monitoring: tuple[date, date],
+    expires_on: date | None,
 ) -> AttestedLine:
     activity = block.activity
     return AttestedLine(
@@ -157,6 +164,7 @@ def _line(
         monitoring_end=monitoring[1],
         registry_id=block.registry_id,
         registry_title=title,
+        expires_on=expires_on,
     )
 
 

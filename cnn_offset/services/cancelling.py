@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
+from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
+from cnn_offset.domain.expiry import has_expired
 from cnn_offset.domain.status import CancellationStatus, OrderStatus
+from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import SerialRange, first_overlap, total
-from cnn_offset.models import Cancellation, CancelledRange, Order
+from cnn_offset.models import Cancellation, CancelledRange, Order, OrderLine
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
 from cnn_offset.plugins.registries.base import (
     CancellationReport,
@@ -18,10 +21,10 @@ from cnn_offset.plugins.registries.base import (
     RegistryConnector,
     ReportStatus,
 )
-from cnn_offset.services import Begin, stock
+from cnn_offset.services import Begin, accepting, stock
 from cnn_offset.services.fulfilling import fulfil
 from cnn_offset.services.mailing import tell_purchaser
-from cnn_offset.services.moves import lock_order, move
+from cnn_offset.services.moves import lock_order, move, note
 
 C = CancellationStatus
 ASK_AGAIN = timedelta(seconds=5)
@@ -33,24 +36,37 @@ INTENT_HOLDS = timedelta(seconds=20)
 was paused in between must not send: somebody else may have taken over by then."""
 
 
+HEARD_LATE = "heard late"
+"""What a registry says of a cancellation that it had refused, as an event."""
+ENDED = N_("It was not sent: the registry cancels nothing any more.")
+EXPIRED = N_("It was not sent: the units have expired.")
+NEVER_SAID = N_("The registry has closed and never said whether it made this cancellation.")
+
+
 def queue_cancellations(session: Session, order: Order, *, now: datetime) -> None:
     """Record one cancellation for each line of a paid order, due now."""
     for line in order.lines:
-        session.add(
-            Cancellation(
-                order_id=order.id,
-                order_line_id=line.id,
-                key=f"c-{order.code}-{line.id}",
-                registry_id=line.block.registry_id,
-                account_ref=line.block.account_ref,
-                block_ref=line.block.block_ref,
-                quantity=line.quantity,
-                beneficiary=order.beneficiary,
-                reason=order.reason,
-                created_at=now,
-                due_at=now,
-            )
+        queue_cancellation(session, line, key=f"c-{order.code}-{line.id}", now=now)
+
+
+def queue_cancellation(session: Session, line: OrderLine, *, key: str, now: datetime) -> None:
+    """Record the cancellation of a line's units under a key of its own, due now."""
+    order, block = line.order, line.block
+    session.add(
+        Cancellation(
+            order_id=order.id,
+            order_line_id=line.id,
+            key=key,
+            registry_id=block.registry_id,
+            account_ref=block.account_ref,
+            block_ref=block.block_ref,
+            quantity=line.quantity,
+            beneficiary=order.beneficiary,
+            reason=order.reason,
+            created_at=now,
+            due_at=now,
         )
+    )
 
 
 def pursue(
@@ -59,12 +75,14 @@ def pursue(
     *,
     connectors: Mapping[str, RegistryConnector],
     clock: Callable[[], datetime],
+    registry_dates: Mapping[str, RegistryDates] | None = None,
 ) -> datetime | None:
     """Bring one cancellation a step further. The caller holds its lease.
 
     The registry is always asked first: it may know the key from a send whose answer was
     lost, or from before a restored backup (trust-facts.md 1.9, 1.11). Only a key it does
-    not know is sent, after the intent is committed. Returns when to go on, None if
+    not know is sent, after the intent is committed, and none after the registry's last
+    cancellation: what is open then goes to a person. Returns when to go on, None if
     nothing is left to do. Safe to repeat.
 
     Raises:
@@ -73,11 +91,11 @@ def pursue(
     """
     with begin() as session:
         row = session.get_one(Cancellation, cancellation_id)
-        if row.status in (C.CONFIRMED, C.REJECTED, C.MISMATCHED):
+        if row.status in (C.CONFIRMED, C.REJECTED, C.MISMATCHED, C.GIVEN_UP):
             return None
         order = session.get_one(Order, row.order_id)
-        if row.status is C.QUEUED and order.status is not OrderStatus.PAID:
-            # Money is in doubt: what was never sent waits for a person's word.
+        if row.status is C.QUEUED and not _may_go_on(session, row, order):
+            # Something is in doubt: what was never sent waits for a person's word.
             return clock() + ASK_LATER if order.status is OrderStatus.IN_REVIEW else None
         key = row.key
         connector = connectors.get(row.registry_id)
@@ -90,7 +108,12 @@ def pursue(
             return record(session, row, known, connector, now=clock())
         # Locked, so that no dispute comes between this look and the intent.
         order = lock_order(session, row.order_id)
-        if order.status is not OrderStatus.PAID or not _may_send(row, connector, known):
+        phase = (registry_dates or {}).get(row.registry_id, RegistryDates()).phase(clock())
+        if phase in (RegistryPhase.ENDED, RegistryPhase.CLOSED):
+            return _end(session, row, known, connector, phase, now=clock())
+        if row.registry_sent_at is None and _has_expired(row, clock()):
+            return _end(session, row, known, connector, phase, now=clock())
+        if not _may_go_on(session, row, order) or not _may_send(row, connector, known):
             _doubt(session, row, why="sent, and the registry does not know it yet", now=clock())
             return clock() + _pause(clock() - (row.sent_at or clock()))
         intended_at = clock()
@@ -109,6 +132,54 @@ def pursue(
     with begin() as session:
         row = session.get_one(Cancellation, cancellation_id)
         return record(session, row, report, connector, now=clock())
+
+
+def _end(
+    session: Session,
+    row: Cancellation,
+    known: CancellationReport,
+    connector: RegistryConnector,
+    phase: RegistryPhase,
+    *,
+    now: datetime,
+) -> datetime | None:
+    """Hand what the registry does not know of, and will not do any more, to a person."""
+    new = C.REJECTED
+    if row.registry_sent_at is not None:
+        if phase is RegistryPhase.CLOSED:
+            # Nobody can be asked any more whether it was done after all.
+            new = C.MISMATCHED
+        elif known.registry_time < row.registry_sent_at + connector.settle:
+            _doubt(session, row, why="sent, and the registry does not know it yet", now=now)
+            return now + _pause(now - (row.sent_at or now))
+    expired = phase not in (RegistryPhase.ENDED, RegistryPhase.CLOSED)
+    row.registry_said = NEVER_SAID if new is C.MISMATCHED else EXPIRED if expired else ENDED
+    if move(session, row, new, actor="clock", why=row.registry_said, now=now):
+        _review(session, row, row.registry_said, now=now)
+    return None
+
+
+def _has_expired(row: Cancellation, now: datetime) -> bool:
+    """Whether the units are valid no more, by the registry's latest word."""
+    return has_expired(row.line.block.expires_on or row.line.expires_on, now)
+
+
+def _may_go_on(session: Session, row: Cancellation, order: Order) -> bool:
+    """Whether the units may be cancelled: they are paid for, beyond doubt.
+
+    That a registry refuses one line of an order does not stop another. Where a registry did
+    something else than was ordered, nothing more of the order is sent to it.
+    """
+    if order.status is OrderStatus.PAID:
+        return True
+    if order.status is not OrderStatus.IN_REVIEW or not accepting.money_stands(session, order):
+        return False
+    odd = select(Cancellation.id).where(
+        Cancellation.order_id == order.id,
+        Cancellation.registry_id == row.registry_id,
+        Cancellation.status == C.MISMATCHED,
+    )
+    return session.scalar(odd.limit(1)) is None
 
 
 def _may_send(row: Cancellation, connector: RegistryConnector, known: CancellationReport) -> bool:
@@ -174,6 +245,12 @@ def record(
         return now + _pause(now - (row.sent_at or now))
     # Two lines of one order may be confirmed at once: the later must see the earlier.
     order = lock_order(session, row.order_id)
+    late = row.status is C.REJECTED and report.status is ReportStatus.CONFIRMED
+    if late or row.status is C.GIVEN_UP:
+        # It was refused, and people may have decided by that: they must see it.
+        why = f"the registry says now: {report.status}"
+        note(session, row, old="", new=HEARD_LATE, actor=row.registry_id, why=why, now=now)
+        return None
     if report.status is ReportStatus.REFUSED:
         return _refused(session, row, report, connector, now=now)
     wrong = fault(session, row, report)
@@ -254,12 +331,12 @@ def fault(session: Session, row: Cancellation, report: CancellationReport) -> st
     for each in report.ranges:
         if not each.lies_in(row.line.block.issued):
             return f"outside the block: {each}"
-        if _taken(session, row.registry_id, each):
+        if is_taken(session, row.registry_id, each):
             return f"cancelled before: {each}"
     return ""
 
 
-def _taken(session: Session, registry_id: str, serials: SerialRange) -> bool:
+def is_taken(session: Session, registry_id: str, serials: SerialRange) -> bool:
     # No two ranges overlap: of those that end at or after its first unit only the one that
     # ends first can touch it.
     first = session.scalar(

@@ -12,6 +12,7 @@ from fsspec import AbstractFileSystem
 from sqlalchemy import Select, Subquery, case, func, literal, or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from cnn_offset.domain.money import Money
 from cnn_offset.domain.payment import Verdict, derive, judge
 from cnn_offset.domain.status import (
     ApplicationStatus,
@@ -20,6 +21,7 @@ from cnn_offset.domain.status import (
     CheckoutStatus,
     OrderStatus,
     PaymentStatus,
+    ReplacementStatus,
 )
 from cnn_offset.models import (
     Application,
@@ -38,11 +40,24 @@ from cnn_offset.models import (
     OrderLine,
     Paper,
     Payment,
+    Replacement,
     User,
 )
-from cnn_offset.services import checking_sequels, fee_checks, noticing, settling, stock, tallying
+from cnn_offset.services import (
+    accepting,
+    checking_history,
+    checking_sequels,
+    fee_checks,
+    noticing,
+    stock,
+    tallying,
+)
 
 _PAID = (OrderStatus.PAID, OrderStatus.FULFILLED)
+_OF_LINE = (Cancellation.order_line_id == OrderLine.id) & (
+    Cancellation.status != CancellationStatus.GIVEN_UP
+)
+"""The cancellation of a line, but for those that were given up."""
 
 
 def check_all(session: Session, files: AbstractFileSystem) -> list[str]:
@@ -58,8 +73,10 @@ def check_all(session: Session, files: AbstractFileSystem) -> list[str]:
         *_ranges(session),
         *_payments(session),
         *_attestations(session, files),
+        *checking_history.imported(session),
         *checking_sequels.corrections(session),
         *checking_sequels.refunds(session),
+        *checking_sequels.parts(session),
         *_papers(session),
         *_providers(session),
         *fee_checks.check_fees(session),
@@ -80,8 +97,18 @@ def _offers(session: Session) -> Iterator[str]:
     in_orders = _sums(
         select(OrderLine.offer_id, OrderLine.quantity)
         .join(Order)
-        .outerjoin(Cancellation, Cancellation.order_line_id == OrderLine.id)
-        .where(Order.holds_units, or_(Cancellation.id.is_(None), ~confirmed))
+        .outerjoin(Cancellation, _OF_LINE)
+        .where(
+            Order.holds_units,
+            OrderLine.given_back_at.is_(None),
+            or_(Cancellation.id.is_(None), ~confirmed),
+        )
+    )
+    # Held beside those of the line that they may take the place of.
+    in_questions = _sums(
+        select(Replacement.offer_id, OrderLine.quantity)
+        .join(OrderLine, OrderLine.id == Replacement.order_line_id)
+        .where(Replacement.status == ReplacementStatus.ASKED)
     )
     gone = _sums(
         select(OrderLine.offer_id, OrderLine.quantity)
@@ -94,11 +121,14 @@ def _offers(session: Session) -> Iterator[str]:
             Offer.quantity,
             Offer.held,
             Offer.cancelled,
-            func.coalesce(in_checkouts.c.n, 0) + func.coalesce(in_orders.c.n, 0),
+            func.coalesce(in_checkouts.c.n, 0)
+            + func.coalesce(in_orders.c.n, 0)
+            + func.coalesce(in_questions.c.n, 0),
             func.coalesce(gone.c.n, 0),
         )
         .outerjoin(in_checkouts, in_checkouts.c.offer_id == Offer.id)
         .outerjoin(in_orders, in_orders.c.offer_id == Offer.id)
+        .outerjoin(in_questions, in_questions.c.offer_id == Offer.id)
         .outerjoin(gone, gone.c.offer_id == Offer.id)
     )
     for offer_id, quantity, held, cancelled, should_hold, should_be_gone in rows:
@@ -189,12 +219,13 @@ def _orders(session: Session) -> Iterator[str]:
         .subquery()
     )
     done = case((Cancellation.status == CancellationStatus.CONFIRMED, units.c.n), else_=0)
+    wanted = case((OrderLine.given_back_at.is_(None), OrderLine.quantity), else_=0)
     for code, line_id, quantity, n in session.execute(
-        select(Order.code, OrderLine.id, OrderLine.quantity, func.coalesce(done, 0))
+        select(Order.code, OrderLine.id, wanted, func.coalesce(done, 0))
         .join(OrderLine, OrderLine.order_id == Order.id)
-        .outerjoin(Cancellation, Cancellation.order_line_id == OrderLine.id)
+        .outerjoin(Cancellation, _OF_LINE)
         .outerjoin(units, units.c.cancellation_id == Cancellation.id)
-        .where(Order.status == OrderStatus.FULFILLED, func.coalesce(done, 0) != OrderLine.quantity)
+        .where(Order.status == OrderStatus.FULFILLED, func.coalesce(done, 0) != wanted)
     ):
         yield f"order {code}: line {line_id} of {quantity} units, {n} cancelled"
     for (code,) in session.execute(
@@ -212,8 +243,12 @@ def _orders(session: Session) -> Iterator[str]:
     paid_unqueued = (
         select(Order.code)
         .join(OrderLine, OrderLine.order_id == Order.id)
-        .outerjoin(Cancellation, Cancellation.order_line_id == OrderLine.id)
-        .where(Order.status.in_(_PAID), Cancellation.id.is_(None))
+        .outerjoin(Cancellation, _OF_LINE)
+        .where(
+            Order.status.in_(_PAID),
+            OrderLine.given_back_at.is_(None),
+            Cancellation.id.is_(None),
+        )
     )
     for (code,) in session.execute(paid_unqueued):
         yield f"order {code}: paid and forgotten, no cancellation is queued"
@@ -254,7 +289,7 @@ def _payments(session: Session) -> Iterator[str]:
     money only a named person has.
     """
     released = set(
-        session.scalars(select(DealtWith.subject_id).where(DealtWith.kind == settling.RELEASED))
+        session.scalars(select(DealtWith.subject_id).where(DealtWith.kind == accepting.RELEASED))
     )
     for payment in session.scalars(
         select(Payment)
@@ -286,6 +321,7 @@ def _payments(session: Session) -> Iterator[str]:
             and payment.paid_order
             and payment.order.status is OrderStatus.PAID
             and payment.id not in released
+            and not accepting.is_returning(payment)
         ):
             yield f"payment {payment.key}: {verdict}, order {payment.order.code} goes on, and nobody said so"
         if verdict is Verdict.EXACT and payment.order.status in (
@@ -294,8 +330,9 @@ def _payments(session: Session) -> Iterator[str]:
             OrderStatus.WITHDRAWN,
         ):
             yield f"payment {payment.key}: exact money, order {payment.order.code} is {payment.order.status}"
-        if payment.due != payment.order.total:
-            yield f"payment {payment.key}: for {payment.due}, order {payment.order.code} is {payment.order.total}"
+        asked = Money(payment.amount_minor, payment.currency)
+        if asked != payment.order.total:
+            yield f"payment {payment.key}: for {asked}, order {payment.order.code} is {payment.order.total}"
 
 
 def _attestations(session: Session, files: AbstractFileSystem) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import case, exists, func, select
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from cnn_offset.domain.attestation import AttestationData
 from cnn_offset.domain.payment import Fact, FactKind, FactStatus, latest
-from cnn_offset.domain.status import AttestationStatus, RefundStatus
-from cnn_offset.models import Attestation, Payment, Refund
+from cnn_offset.domain.status import AttestationStatus, CancellationStatus, RefundStatus
+from cnn_offset.models import Attestation, Cancellation, OrderLine, Payment, Refund
 
 
 def corrections(session: Session) -> Iterator[str]:
@@ -75,3 +75,32 @@ def _failed_back(facts: list[Fact]) -> bool:
         each.kind is FactKind.REFUND and each.status in (FactStatus.FAILED, FactStatus.ABANDONED)
         for each in facts
     )
+
+
+def parts(session: Session) -> Iterator[str]:
+    """What was given back of an order is due no more of the payment that paid it, and of no other."""
+    back = (
+        select(
+            OrderLine.order_id.label("order_id"),
+            func.sum(OrderLine.price_minor * OrderLine.quantity).label("minor"),
+        )
+        .where(OrderLine.given_back_at.is_not(None))
+        .group_by(OrderLine.order_id)
+        .subquery()
+    )
+    should = case((Payment.paid_order, func.coalesce(back.c.minor, 0)), else_=0)
+    for key, waived, minor in session.execute(
+        select(Payment.key, Payment.waived_minor, should)
+        .outerjoin(back, back.c.order_id == Payment.order_id)
+        .where(Payment.waived_minor != should)
+    ):
+        yield f"payment {key}: {waived} of it waived, lines given back say {minor}"
+    for key, status in session.execute(
+        select(Cancellation.key, Cancellation.status)
+        .join(OrderLine, OrderLine.id == Cancellation.order_line_id)
+        .where(
+            OrderLine.given_back_at.is_not(None),
+            Cancellation.status != CancellationStatus.GIVEN_UP,
+        )
+    ):
+        yield f"cancellation {key}: {status}, its line was given back"

@@ -28,7 +28,17 @@ from cnn_offset.plugins.registries.base import (
     RegistryConnector,
     ReportStatus,
 )
-from cnn_offset.services import Begin, NotFoundError, ServiceError, cancelling, settling, stock
+from cnn_offset.services import (
+    Begin,
+    NotFoundError,
+    ServiceError,
+    accepting,
+    cancelling,
+    deadlines,
+    replacing,
+    settling,
+    stock,
+)
 from cnn_offset.services.fulfilling import fulfil
 from cnn_offset.services.mailing import tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
@@ -47,12 +57,13 @@ MONEY: Final = (P.SUCCEEDED, P.PROCESSING, P.IN_REVIEW, P.DISPUTED)
 """Money is there, on its way or in doubt."""
 
 
+_SUBJECTS: Final = ("order", "payment", "cancellation", "replacement")
+
+
 def state_of(session: Session, order_id: int) -> str:
     """Return what stands for all that has happened to an order so far, for forms."""
     event = session.scalar(
-        select(func.max(Event.id)).where(
-            Event.order_id == order_id, Event.subject.in_(("order", "payment", "cancellation"))
-        )
+        select(func.max(Event.id)).where(Event.order_id == order_id, Event.subject.in_(_SUBJECTS))
     )
     fact = session.scalar(
         select(func.max(PaymentFact.id)).where(
@@ -69,8 +80,10 @@ def payments_of(session: Session, order: Order) -> Sequence[Payment]:
 
 
 def cancellations_of(session: Session, order: Order) -> Sequence[Cancellation]:
-    """Return the cancellations of an order, oldest first."""
-    wanted = select(Cancellation).where(Cancellation.order_id == order.id)
+    """Return the cancellations of an order but for those given up, oldest first."""
+    wanted = select(Cancellation).where(
+        Cancellation.order_id == order.id, Cancellation.status != C.GIVEN_UP
+    )
     return session.scalars(wanted.order_by(Cancellation.id)).all()
 
 
@@ -122,8 +135,11 @@ def _release(session: Session, order: Order, *, reason: str, actor: str, now: da
     payment = paying(order, payments)
     if refused or payment is None:
         raise ServiceError(refused or DECIDED)
+    to_do = len(rows) < len(order.standing) or any(row.status is C.QUEUED for row in rows)
+    if to_do and deadlines.is_over(session, order.id, now):
+        raise ServiceError(N_("The registry cancels no units any more. The money must go back."))
     if not order.holds_units:
-        wanted = [(line.offer_id, line.quantity) for line in order.lines]
+        wanted = [(line.offer_id, line.quantity) for line in order.standing]
         try:
             with session.begin_nested():
                 stock.hold(session, wanted, closed_too=True)
@@ -132,7 +148,7 @@ def _release(session: Session, order: Order, *, reason: str, actor: str, now: da
                 N_("The units have been sold meanwhile. The money must go back.")
             ) from None
         order.holds_units = True
-    settling.accept(session, payment, reason=reason, actor=actor, now=now)
+    accepting.accept(session, payment, reason=reason, actor=actor, now=now)
     if order.paid_at is None:
         settling.pay(session, payment, actor=actor, why=reason, now=now)
         return
@@ -150,6 +166,11 @@ def why_not_refund(order: Order, payments: Sequence[Payment], rows: Sequence[Can
         return DECIDED
     if not any(each.status in (*MONEY, P.REFUNDED) for each in payments):
         return N_("No money has come for this order. It can be withdrawn instead.")
+    if any(row.status is C.CONFIRMED for row in rows) and paying(order, payments) is not None:
+        return N_(
+            "Part of the units are cancelled for good, so only the other part can go back: give "
+            "back what was refused."
+        )
     return _units_gone(rows)
 
 
@@ -244,12 +265,13 @@ def _let_go(
     if not move(session, order, new, actor=actor, why=reason, now=now):
         raise ServiceError(DECIDED)
     order.due_at = None
+    replacing.take_back(session, order, actor=actor, why=reason, now=now)
     gone = {row.order_line_id for row in rows if row.status is C.CONFIRMED}
     if order.holds_units:
         order.holds_units = False
         stock.release(
             session,
-            ((line.offer_id, line.quantity) for line in order.lines if line.id not in gone),
+            ((line.offer_id, line.quantity) for line in order.standing if line.id not in gone),
         )
 
 
@@ -289,6 +311,9 @@ def retry(
             raise ServiceError(DECIDED)
         move(session, row, C.QUEUED, actor=actor, why=reason, now=now)
         row.due_at, row.attempts, row.last_error, row.registry_said = now, 0, "", ""
+        replacing.take_back(
+            session, order, line_id=row.order_line_id, actor=actor, why=reason, now=now
+        )
         session.flush()
         others = cancellations_of(session, order)
         if not any(each.status in STUCK for each in others):

@@ -133,7 +133,7 @@ def orders(session: Session, ids: Sequence[int]) -> list[Table]:
             "provider": order.provider.name,
             "lines": [
                 {
-                    **_values(line, ("unit_type", "quantity", "price_minor")),
+                    **_values(line, ("unit_type", "quantity", "price_minor", "given_back_at")),
                     "block": line.block.block_ref,
                 }
                 for line in order.lines

@@ -14,7 +14,7 @@ from cnn_offset.services.moves import move
 
 
 def fulfil(session: Session, order: Order, *, now: datetime) -> bool:
-    """Fulfil ``order`` if all its cancellations are confirmed, and number its attestation.
+    """Fulfil ``order`` if all its cancellations that stand are confirmed, and number its attestation.
 
     Number and order change in one transaction that locks the counter, so numbers have no
     gaps (trust-facts.md 1.13). Returns whether this call did it. Safe to repeat.
@@ -24,7 +24,8 @@ def fulfil(session: Session, order: Order, *, now: datetime) -> bool:
         .select_from(Cancellation)
         .where(
             Cancellation.order_id == order.id,
-            Cancellation.status != CancellationStatus.CONFIRMED,
+            # One that was given up has another in its place, or its line was given back.
+            Cancellation.status.not_in([CancellationStatus.CONFIRMED, CancellationStatus.GIVEN_UP]),
         )
     )
     if open_:

@@ -66,7 +66,7 @@ class GivingBack:
 
 def due_back(payment: Payment) -> Money | None:
     """Return what of a payment is to go back: all of it if its order is not to be fulfilled
-    or another payment paid that; of the one that paid it what is more than was due.
+    or another payment paid that; of the one that paid it what is more than is due.
     """
     rest = left(each.value for each in payment.facts)
     if rest is None or not payment.processor_ref:
@@ -74,8 +74,12 @@ def due_back(payment: Payment) -> Money | None:
     order = payment.order
     if order.status in _ENDED or (order.status in _PAID and not payment.paid_order):
         return rest
-    if order.status is OrderStatus.FULFILLED and rest.currency == payment.currency:
-        return rest - payment.due if rest.minor > payment.amount_minor else None
+    stands = order.status is OrderStatus.FULFILLED or (
+        # A line was given back, whatever becomes of the others.
+        payment.waived_minor and order.status in (OrderStatus.PAID, OrderStatus.IN_REVIEW)
+    )
+    if stands and rest.currency == payment.currency and rest.minor > payment.due.minor:
+        return rest - payment.due
     return None
 
 

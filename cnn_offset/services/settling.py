@@ -10,16 +10,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from cnn_offset.domain.payment import Fact, FactKind, Verdict, all_back, derive, judge
 from cnn_offset.domain.status import LIVE, OrderStatus, PaymentStatus
-from cnn_offset.models import DealtWith, Order, Payment, PaymentFact
-from cnn_offset.services import charging, stock
+from cnn_offset.domain.text import N_
+from cnn_offset.models import Order, Payment, PaymentFact
+from cnn_offset.services import accepting, cases, charging, deadlines, stock
 from cnn_offset.services.cancelling import queue_cancellations
 from cnn_offset.services.mailing import tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move
+
+TOO_LATE_CASE: Final = N_(
+    "This order was paid when its registry cancelled nothing any more. The money must go back: "
+    "the provider and the purchaser have been told."
+)
+"""Operators read it; it is kept in English."""
 
 
 def add_facts(
@@ -90,14 +97,17 @@ class Outcome(StrEnum):
     """Nothing is cancelled, a person looks."""
     SURPLUS = "surplus"
     """The order was paid before: nothing more is cancelled, the money is to go back."""
+    TOO_LATE = "too_late"
+    """The registry cancels nothing any more: the money is to go back."""
     BACK = "back"
     """Money went back. What is not cancelled yet waits for a person."""
 
 
-def foresee(payment: Payment, fact: Fact) -> tuple[Outcome, Verdict]:
+def foresee(payment: Payment, fact: Fact, *, is_over: bool = False) -> tuple[Outcome, Verdict]:
     """Tell what adding ``fact`` to a payment would lead to, and how the money is judged then.
 
-    Changes nothing; says the same as :func:`conclude` would do now.
+    Changes nothing; says the same as :func:`conclude` would do now. ``is_over``: whether the
+    order's registry cancels nothing any more.
     """
     order = payment.order
     facts = [*(each.value for each in payment.facts), fact]
@@ -114,9 +124,9 @@ def foresee(payment: Payment, fact: Fact) -> tuple[Outcome, Verdict]:
         if order.status is OrderStatus.PLACED or (
             order.status is OrderStatus.IN_REVIEW and order.holds_units
         ):
-            return Outcome.PAYS, verdict
+            return Outcome.TOO_LATE if is_over else Outcome.PAYS, verdict
         if order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
-            return Outcome.PAYS_LATE, verdict
+            return Outcome.TOO_LATE if is_over else Outcome.PAYS_LATE, verdict
     return Outcome.REVIEW, verdict
 
 
@@ -130,10 +140,18 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
         return
     if verdict is Verdict.EXACT:
         waiting = order.status is OrderStatus.IN_REVIEW and order.paid_at is None
-        if order.status is OrderStatus.PLACED or (waiting and order.holds_units):
+        held = order.status is OrderStatus.PLACED or (waiting and order.holds_units)
+        over = order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN)
+        if (held or over) and is_too_late(session, order, now):
+            _send_back(session, payment, now=now)
+        elif held:
             pay(session, payment, actor=payment.method_id, why="paid exactly", now=now)
-        elif order.status in (OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
+        elif over:
             _pay_late(session, payment, now=now)
+        elif payment.paid_order and payment.waived_minor:
+            # What was due back with a line of the order has gone back.
+            dedup = f"part_refunded:{payment.id}:{payment.waived_minor}"
+            tell_purchaser(session, "part_refunded", order, now=now, dedup=dedup)
         # Paid once already: the surplus shows on the attention list (paid_order is False).
         return
     if order.status in (OrderStatus.PLACED, OrderStatus.LAPSED, OrderStatus.WITHDRAWN):
@@ -151,7 +169,7 @@ def settle(session: Session, payment: Payment, *, now: datetime) -> None:
     elif (
         order.status is OrderStatus.PAID
         and payment.paid_order
-        and not is_accepted(session, payment)
+        and not accepting.is_right(session, payment)
         and move(
             session,
             order,
@@ -211,40 +229,6 @@ def pay(session: Session, payment: Payment, *, actor: str, why: str, now: dateti
         tell_provider(session, "order_paid", order, now=now)
 
 
-RELEASED: Final = "released"
-
-
-def accept(session: Session, payment: Payment, *, reason: str, actor: str, now: datetime) -> None:
-    """Keep a person's word that the money of a payment is right, as its facts are now."""
-    state, row = _facts(session, payment), _accepted(session, payment)
-    if row is None:
-        row = DealtWith(kind=RELEASED, subject="payment", subject_id=payment.id)
-        session.add(row)
-    row.state, row.reason, row.actor, row.at = state, reason, actor, now
-    session.flush()
-
-
-def is_accepted(session: Session, payment: Payment) -> bool:
-    """Whether a person has said that the money is right, and nothing was heard of it since."""
-    row = _accepted(session, payment)
-    return row is not None and row.state == _facts(session, payment)
-
-
-def _accepted(session: Session, payment: Payment) -> DealtWith | None:
-    return session.scalar(
-        select(DealtWith).where(
-            DealtWith.kind == RELEASED,
-            DealtWith.subject == "payment",
-            DealtWith.subject_id == payment.id,
-        )
-    )
-
-
-def _facts(session: Session, payment: Payment) -> str:
-    last = select(func.max(PaymentFact.id)).where(PaymentFact.payment_id == payment.id)
-    return str(session.scalar(last) or 0)
-
-
 def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
     """Money for an order that had ended: take the units again if they are there."""
     order = payment.order
@@ -271,6 +255,39 @@ def _pay_late(session: Session, payment: Payment, *, now: datetime) -> None:
         return
     order.holds_units = True
     pay(session, payment, actor=payment.method_id, why="paid late, units still there", now=now)
+
+
+def is_too_late(session: Session, order: Order, now: datetime) -> bool:
+    """Whether money for an order comes when nothing of it can be cancelled any more."""
+    # Once erased nobody can be told: a person looks, as with all late money.
+    return order.erased_at is None and deadlines.is_over(session, order.id, now)
+
+
+def _send_back(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Let money that came when nothing can be cancelled any more go back; a case follows it."""
+    order = payment.order
+    if not move(
+        session,
+        order,
+        OrderStatus.REFUND_DUE,
+        actor=payment.method_id,
+        why="paid when its registry cancelled nothing any more",
+        now=now,
+    ):
+        return
+    order.due_at = None
+    if order.holds_units:
+        order.holds_units = False
+        stock.release(session, ((line.offer_id, line.quantity) for line in order.lines))
+    for other in session.scalars(
+        select(Payment).where(Payment.order_id == order.id, Payment.status.in_(LIVE))
+    ):
+        if other.due_at is not None:
+            # Its door is to be closed at once.
+            other.due_at = now
+    cases.open_by_platform(session, order, TOO_LATE_CASE, now=now)
+    tell_purchaser(session, "paid_too_late", order, now=now)
+    tell_provider(session, "money_too_late", order, now=now)
 
 
 def _reason(facts: list[Fact]) -> str:

@@ -43,7 +43,7 @@ DETAILS = ordering.PurchaserDetails(
     attestation_locale="en",
     terms_version="2026-11-22",
 )
-DATES = {"cdm": RegistryDates()}
+DATES = {"cdm": RegistryDates(), "a64_interim": RegistryDates()}
 
 
 @dataclass

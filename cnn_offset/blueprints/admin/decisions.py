@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask_babel import gettext
 from flask_security import current_user
@@ -12,10 +13,10 @@ from cnn_offset import jobs
 from cnn_offset.domain.status import CancellationStatus, OrderStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.extensions import Platform, db, platform, unit_of_work
-from cnn_offset.i18n import day_text, language, money_text
-from cnn_offset.models import Cancellation, Order, Payment
+from cnn_offset.i18n import day_text, language, moment_text, money_text
+from cnn_offset.models import Cancellation, Order, Payment, Replacement
 from cnn_offset.plugins.errors import PluginError
-from cnn_offset.services import ServiceError, deciding, ordering, selling
+from cnn_offset.services import ServiceError, deciding, ordering, parting, replacing, selling
 from cnn_offset.services.moves import note
 
 C, O = CancellationStatus, OrderStatus  # noqa: E741
@@ -42,8 +43,19 @@ def choices(
         return _unpaid(order), []
     if order.status not in (O.IN_REVIEW, O.PAID):
         return [], []
-    found = [each for row in rows for each in _of_cancellation(order, row)]
-    refused = []
+    found, refused = [], []
+    asked = replacing.asked_of(db.session(), order) if order.status is O.IN_REVIEW else []
+    for row in rows:
+        found += _of_cancellation(order, row)
+        if order.status is O.IN_REVIEW and row.status is C.REJECTED:
+            waits = any(each.order_line_id == row.order_line_id for each in asked)
+            found += [] if waits else _replace(row)
+            part = _give_back(order, row)
+            if not (why := parting.why_not_give_back(db.session(), order, row)):
+                found.append(part)
+            elif why != deciding.DECIDED:
+                refused.append((part.label, gettext(why)))
+    found += [_take_back(asked)] if asked else []
     for choice, why in (
         (_release(order, payments), deciding.why_not_release(order, payments, rows)),
         (_refund(), deciding.why_not_refund(order, payments, rows)),
@@ -86,6 +98,56 @@ def _withdraw() -> Choice:
         gettext("Withdraw the order"),
         gettext(
             "Its units become free again. The purchaser is mailed your reason as you write it."
+        ),
+    )
+
+
+def _replace(row: Cancellation) -> list[Choice]:
+    """Return the offers whose units could take the place of those that were refused."""
+    here, lang = platform(), language()
+    return [
+        Choice(
+            f"replace-{row.id}-{offer.id}",
+            gettext("Offer the purchaser block %(block)s instead", block=offer.block.block_ref),
+            gettext(
+                "In place of cancellation %(key)s: %(registry)s, units of %(start)s to %(end)s, at "
+                "%(price)s each. They are held at once and the purchaser is asked by mail. "
+                "Nothing more is paid.",
+                key=row.key,
+                registry=gettext(here.registries[offer.block.registry_id].title),
+                start=day_text(offer.block.monitoring_start, lang),
+                end=day_text(offer.block.monitoring_end, lang),
+                price=money_text(offer.price_minor, offer.currency, lang),
+            ),
+        )
+        for offer in replacing.candidates(
+            db.session(), row.line, registry_dates=here.dates_for_new, now=here.clock()
+        )
+        if offer.block.registry_id in here.registries
+    ]
+
+
+def _give_back(order: Order, row: Cancellation) -> Choice:
+    return Choice(
+        f"part-{row.id}",
+        gettext("Give the part of cancellation %(key)s back", key=row.key),
+        gettext(
+            "Its units become free again, and %(amount)s go back: below, by two operators, or by "
+            "the provider itself. The rest of the order goes on and is attested.",
+            amount=money_text(row.line.total.minor, order.currency, language()),
+        ),
+    )
+
+
+def _take_back(asked: Sequence[Replacement]) -> Choice:
+    until = max(each.answer_by for each in asked)
+    return Choice(
+        "unask",
+        gettext("Take back the question to the purchaser"),
+        gettext(
+            "The purchaser is being asked about other units until %(moment)s. Those are released; "
+            "the purchaser is told.",
+            moment=moment_text(until, language()),
         ),
     )
 
@@ -170,12 +232,15 @@ def carry_out(act: str, order_id: int, *, state: str, reason: str) -> None:
     """
     verb, _, number = act.partition("-")
     here, actor = platform(), current_user.email
+    if verb in ("replace", "part"):
+        _part_now(here, verb, number, state=state, reason=reason, actor=actor)
+        return
     if verb in ("retry", "confirm", "reject"):
         try:
             getattr(deciding, verb)(
                 unit_of_work,
                 int(number),
-                connectors=here.registries,
+                connectors=here.connectors,
                 state=state,
                 reason=reason,
                 actor=actor,
@@ -190,6 +255,10 @@ def carry_out(act: str, order_id: int, *, state: str, reason: str) -> None:
     with unit_of_work() as session:
         if verb in ("release", "refund"):
             getattr(deciding, verb)(
+                session, order_id, state=state, reason=reason, actor=actor, now=here.clock()
+            )
+        elif verb == "unask":
+            parting.take_back(
                 session, order_id, state=state, reason=reason, actor=actor, now=here.clock()
             )
         elif verb == "remind":
@@ -210,6 +279,28 @@ def carry_out(act: str, order_id: int, *, state: str, reason: str) -> None:
                 now=here.clock(),
             )
             note(session, order, old="", new="noted", actor=actor, why=reason, now=here.clock())
+
+
+def _part_now(
+    here: Platform, verb: str, numbers: str, *, state: str, reason: str, actor: str
+) -> None:
+    """Decide on one line that its registry refused; the registry is asked first."""
+    cancellation, _, offer = numbers.partition("-")
+    told: dict[str, Any] = {
+        "connectors": here.connectors,
+        "state": state,
+        "reason": reason,
+        "actor": actor,
+        "now": here.clock(),
+    }
+    try:
+        if verb == "part":
+            parting.give_back(unit_of_work, int(cancellation), **told)
+        else:
+            told["registry_dates"] = here.dates_for_new
+            parting.replace(unit_of_work, int(cancellation), int(offer), **told)
+    except PluginError as error:
+        raise ServiceError(_SILENT) from error
 
 
 def _withdraw_now(here: Platform, order_id: int, *, state: str, reason: str, actor: str) -> None:

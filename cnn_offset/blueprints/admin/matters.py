@@ -80,6 +80,14 @@ MATTERS: Final[Mapping[Kind, Matter]] = {
                 N_("Try again"),
                 N_("Sends the same request under the same key, unless the registry knows it."),
             ),
+            (
+                N_("Offer other units in their place"),
+                N_("Of the same project and provider, if the purchaser agrees; nobody pays more."),
+            ),
+            (
+                N_("Give the part back"),
+                N_("What was paid for it goes back, and the rest of the order goes on."),
+            ),
             _REFUND,
         ),
     ),
@@ -99,6 +107,20 @@ MATTERS: Final[Mapping[Kind, Matter]] = {
             (
                 N_("Write to the provider"),
                 N_("Bank transfers it sends back itself and records on the page of the order."),
+            ),
+        ),
+    ),
+    Kind.PART_DUE: Matter(
+        N_("Part of the money to give back"),
+        N_("A line of the order was given back, and its money is with the provider still."),
+        (
+            (
+                N_("Propose a refund"),
+                N_("A second operator approves; then the processor gives the money back."),
+            ),
+            (
+                N_("Write to the provider"),
+                N_("Bank transfers it sends back itself; its bank statement shows it."),
             ),
         ),
     ),

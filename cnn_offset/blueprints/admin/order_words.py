@@ -38,10 +38,16 @@ MAILS: Final[Mapping[str, str]] = {
     "order_stands": N_("Where the order stands"),
     "order_undealt": N_("Order waits, to the provider"),
     "order_withdrawn": N_("Order withdrawn"),
+    "part_given_back": N_("Part of the money goes back"),
+    "part_refunded": N_("Part of the money given back"),
+    "part_to_give_back": N_("Part of the money to give back, to the provider"),
     "payment_received": N_("Payment received"),
     "payment_reminder": N_("Reminder to pay"),
     "refund_due": N_("Money goes back"),
     "refund_to_make": N_("Refund to make, to the provider"),
+    "replacement_asked": N_("Question about other units"),
+    "replacement_lapsed": N_("Question about other units closed"),
+    "units_replaced": N_("Units replaced, to the provider"),
 }
 """The mails about an order; one that is not here is shown by its name."""
 _FACTS: Final[Mapping[FactKind, str]] = {
@@ -81,6 +87,7 @@ _WHYS: Final[Mapping[str, str]] = {
     "known to the registry": N_("the registry knew it already"),
     "looked at again": N_("looked at again"),
     "never paid": N_("it was never paid"),
+    "not answered in time": N_("not answered in time"),
     "not delivered": N_("it came back undelivered"),
     "not paid in time": N_("not paid in time"),
     "opened": N_("opened with the processor"),
@@ -100,6 +107,9 @@ _WHYS: Final[Mapping[str, str]] = {
     ),
     "surplus": N_("the order had its money already"),
     "back": N_("money went back"),
+    "the purchaser agreed": N_("the purchaser agreed"),
+    "the purchaser declined": N_("the purchaser declined"),
+    "the registry says now: confirmed": N_("the registry says now that it did it"),
     "typed by hand": N_("typed by hand"),
 }
 _PAYMENT: Final = re.compile(r"payment (\S+): (\w+)(, units not held)?", re.ASCII)
@@ -124,9 +134,9 @@ def actor_text(actor: str) -> str:
     if actor in _ACTORS:
         return gettext(_ACTORS[actor])
     here = platform()
-    for known in (here.payments, here.registries):
+    for known in (here.method_titles, here.registry_titles):
         if actor in known:
-            return gettext(known[actor].title)
+            return gettext(known[actor])
     return actor
 
 

@@ -19,7 +19,7 @@ from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.blueprints.admin.proposed import KINDS as PROPOSALS
 from cnn_offset.domain.period import Period
 from cnn_offset.domain.staff import DeskDuty
-from cnn_offset.domain.status import MessageStatus, OrderStatus
+from cnn_offset.domain.status import CancellationStatus, MessageStatus, OrderStatus
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.guards import operator_may
 from cnn_offset.models import (
@@ -34,7 +34,15 @@ from cnn_offset.models import (
     Payment,
     Proposal,
 )
-from cnn_offset.services import NotFoundError, ServiceError, cases, deciding, finding, mailing
+from cnn_offset.services import (
+    NotFoundError,
+    ServiceError,
+    cases,
+    deciding,
+    finding,
+    mailing,
+    replacing,
+)
 from cnn_offset.services.attention import look_again
 from cnn_offset.services.finding import OrderQuery
 from cnn_offset.services.moves import lock_order
@@ -63,7 +71,7 @@ def orders() -> ResponseReturnValue:
         else finding.find_orders(
             db.session(),
             query,
-            registry_ids=list(platform().registries),
+            registry_ids=list(platform().registry_titles),
             before=request.args.get("before", type=row_id),
             limit=PAGE,
         )
@@ -102,7 +110,7 @@ def _query(values: dict[str, str]) -> tuple[OrderQuery, dict[str, str]]:
     query = OrderQuery(
         text=values["q"],
         status=OrderStatus(values["status"]) if known else None,
-        method_id=values["method"] if values["method"] in platform().payments else "",
+        method_id=values["method"] if values["method"] in platform().method_titles else "",
         provider=values["provider"],
         period=period,
     )
@@ -110,7 +118,7 @@ def _query(values: dict[str, str]) -> tuple[OrderQuery, dict[str, str]]:
 
 
 def _methods() -> dict[str, str]:
-    return {name: plugin.title for name, plugin in platform().payments.items()}
+    return platform().method_titles
 
 
 @bp.get("/operator/orders/<code>")
@@ -125,12 +133,14 @@ def _page(found: Order, typed: Typed | None = None) -> ResponseReturnValue:
     cancellations = _of(
         Cancellation, found, selectinload(Cancellation.ranges), selectinload(Cancellation.line)
     )
-    offered, refused = choices(found, payments, cancellations)
+    standing = [row for row in cancellations if row.status is not CancellationStatus.GIVEN_UP]
+    offered, refused = choices(found, payments, standing)
     page = render_template(
         "admin/order.html",
         order=found,
         payments=payments,
         cancellations=cancellations,
+        questions=replacing.questions_of(session, found),
         attestations=_of(Attestation, found),
         papers=_of(Paper, found),
         messages=_of(Message, found),
@@ -143,7 +153,7 @@ def _page(found: Order, typed: Typed | None = None) -> ResponseReturnValue:
         what_text=what_text,
         # One that is no longer configured is shown by its id.
         methods=_methods(),
-        registries={name: each.title for name, each in platform().registries.items()},
+        registries=platform().registry_titles,
         offered=offered,
         refused=refused,
         state=deciding.state_of(session, found.id),

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from cnn_offset import jobs
 from cnn_offset.attestations import stored_pdf
 from cnn_offset.blueprints.orders import correct, papers
+from cnn_offset.blueprints.orders import replacing as replacing_pages
 from cnn_offset.blueprints.orders.opening import offered, open_payment
 from cnn_offset.blueprints.orders.private import bp
 from cnn_offset.blueprints.orders.progress import progress_of
@@ -26,10 +27,10 @@ from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.i18n import language
 from cnn_offset.models import Order, Payment
-from cnn_offset.services import ServiceError, correcting, ordering
+from cnn_offset.services import ServiceError, correcting, ordering, replacing
 from cnn_offset.services.papers import papers_of
 
-__all__ = ["bp", "correct", "papers"]
+__all__ = ["bp", "correct", "papers", "replacing_pages"]
 
 
 @bp.get("/orders/<token>")
@@ -53,6 +54,9 @@ def show(token: str) -> ResponseReturnValue:
         qr=_qr(payment.qr) if payment and payment.qr else "",
         siblings=_siblings(order),
         papers=papers_of(db.session(), order),
+        questions=(
+            replacing.asked_of(db.session(), order) if order.status is OrderStatus.IN_REVIEW else []
+        ),
         correction=correcting.newest(db.session(), order) if progress.attestation else None,
     )
     response = current_app.make_response(page)

@@ -14,9 +14,9 @@ from cnn_offset.domain.status import CancellationStatus, OrderStatus, PaymentSta
 from cnn_offset.models import Cancellation, DealtWith, Event, Order, Payment, PayoutMethod, Refund
 from cnn_offset.models.attending import ODD, STUCK, UNPAID
 from cnn_offset.services import selling
+from cnn_offset.services.accepting import RELEASED
 from cnn_offset.services.attention.kinds import STATES, Entry, Kind, waits
 from cnn_offset.services.inbox import UNDEALT
-from cnn_offset.services.settling import RELEASED
 
 TOO_LONG: Final = timedelta(minutes=15)
 """Paid units are cancelled within seconds; after this somebody should know (trust-details 5)."""
@@ -186,8 +186,36 @@ def surplus(session: Session, _now: datetime, limit: int) -> Iterator[Entry]:
         Payment.paid_order.is_(True)
         & (Payment.verdict == Verdict.OVER)
         & Order.status.in_([O.PAID, O.FULFILLED])
+        & ~_part_due()
     )
     return _payments(session, Kind.SURPLUS, _odd(Kind.SURPLUS, limit, or_(twice, more)))
+
+
+def part_due(session: Session, _now: datetime, limit: int) -> Iterator[Entry]:
+    """A line was given back, and its money has not gone back yet."""
+    odd = select(Payment.id).where(text(ODD))
+    wanted = (
+        select(Payment)
+        .join(Payment.order)
+        .where(
+            Payment.id.in_(odd),
+            _part_due(),
+            # Whatever else of the order waits is said there.
+            Order.status.in_([O.PAID, O.IN_REVIEW, O.FULFILLED]),
+        )
+        .options(joinedload(Payment.order))
+        .order_by(Payment.id)
+        .limit(limit)
+    )
+    return _payments(session, Kind.PART_DUE, wanted)
+
+
+def _part_due() -> ColumnElement[bool]:
+    return (
+        Payment.paid_order.is_(True)
+        & (Payment.verdict == Verdict.OVER)
+        & (Payment.waived_minor > 0)
+    )
 
 
 def refund_refused(session: Session, _now: datetime, limit: int) -> Iterator[Entry]:
