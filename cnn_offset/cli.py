@@ -15,11 +15,14 @@ import requests
 from flask import Flask
 from flask_migrate import upgrade
 
-from cnn_offset import running
+from cnn_offset import running, starting
 from cnn_offset.app import utc_now
 from cnn_offset.cli_application import application, with_app
+from cnn_offset.cli_import import imports
 from cnn_offset.cli_registries import registries
+from cnn_offset.config import ConfigError
 from cnn_offset.domain.staff import OperatorRole
+from cnn_offset.extensions import db
 from cnn_offset.plugins import loader
 
 
@@ -30,6 +33,7 @@ def cli() -> None:
 
 
 cli.add_command(registries)
+cli.add_command(imports)
 
 
 @cli.command()
@@ -48,6 +52,10 @@ def run(port: int, workers: int) -> None:
     app = application()
     with app.app_context():
         upgrade()
+        try:
+            starting.check_needs(app.extensions["cnn_offset"], db.engine)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
     children = running.Processes({"PYTHONUNBUFFERED": "1"})
     here = f"http://127.0.0.1:{port}"
     try:
@@ -110,7 +118,7 @@ def sandbox(port: int) -> None:
 @cli.command()
 def worker() -> None:
     """Do due work for ever: sweep the data, and follow RQ's bell if REDIS_URL is set."""
-    app = application()
+    app = application(starts=True)
     from cnn_offset import jobs
 
     stopping = threading.Event()
@@ -162,16 +170,30 @@ def check() -> None:
 
 @cli.command()
 def plugins() -> None:
-    """List installed plug-ins, and which of them run under which name."""
+    """List installed plug-ins, which of them run under which name, and what needs one that
+    does not.
+    """
     app = application()
     here = app.extensions["cnn_offset"]
-    for group, running_ in ((loader.PAYMENTS, here.payments), (loader.REGISTRIES, here.registries)):
+    for group, running_, retired in (
+        (loader.PAYMENTS, here.payments, here.methods_retired),
+        (loader.REGISTRIES, here.registries, here.registries_retired),
+    ):
         click.secho(group, bold=True)
         for name, point in sorted(loader.installed(group).items()):
-            names = [key for key, plugin in running_.items() if plugin.id == name]
+            names = [
+                f"{key} (retired)" if key in retired else key
+                for key, plugin in running_.items()
+                if plugin.id == name
+            ]
             state = f"runs as {', '.join(names)}" if names else "installed, not named"
             source = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
             click.echo(f"  {name:16} {state:32} {source}")
+        for name in sorted(retired - running_.keys()):
+            click.echo(f"  {name:16} {'retired, not installed':32}")
+    with app.app_context():
+        for line in starting.unmet(here, db.engine):
+            click.secho(line, fg="red")
 
 
 @cli.command()

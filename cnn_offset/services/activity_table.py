@@ -96,7 +96,7 @@ def read_table(raw: bytes, registry_id: str, words: Words) -> tuple[list[Row], l
     seen: dict[str, int] = {}
     for line, cells in tables.read(raw, COLUMNS, _NEEDED, most_rows=MAX_ROWS, most_bytes=MAX_BYTES):
         try:
-            wanted = _registration(cells, registry_id, words)
+            wanted = registration(cells, registry_id, words)
             first = seen.setdefault(wanted.ref, line)
             if first != line:
                 raise ServiceError(
@@ -109,7 +109,15 @@ def read_table(raw: bytes, registry_id: str, words: Words) -> tuple[list[Row], l
     return rows, faults
 
 
-def _registration(cells: Mapping[str, str], registry_id: str, words: Words) -> Registration:
+def registration(
+    cells: Mapping[str, str], registry_id: str, words: Words, *, longest_title: int = 120
+) -> Registration:
+    """Read a row of a table of projects, its cells by the names in ``COLUMNS``.
+
+    Raises:
+        ServiceError: what is wrong with it.
+
+    """
     refs = read_activities(cells["ref"])
     if len(refs) > 1:
         raise ServiceError(N_("Please enter one reference number."))
@@ -123,7 +131,7 @@ def _registration(cells: Mapping[str, str], registry_id: str, words: Words) -> R
         kind = ActivityKind(cells["kind"].casefold())
     except ValueError:
         raise ServiceError(N_("Please write PA for a project or PoA for a programme.")) from None
-    title = _line(cells["title"], N_("The title is missing."))
+    title = _line(cells["title"], N_("The title is missing."), longest_title)
     start, end = _day(cells["start"]), _day(cells["end"])
     if end < start:
         raise ServiceError(N_("The crediting period ends before it begins."))
@@ -139,8 +147,8 @@ def _registration(cells: Mapping[str, str], registry_id: str, words: Words) -> R
         kind=kind,
         title={
             "en": title,
-            "fr": _line(cells.get("title_fr", "")) or title,
-            "es": _line(cells.get("title_es", "")) or title,
+            "fr": _line(cells.get("title_fr", ""), longest=longest_title) or title,
+            "es": _line(cells.get("title_es", ""), longest=longest_title) or title,
         },
         host_party=host,
         scope=_scope(cells["scope"], words.scopes),
@@ -249,6 +257,13 @@ def register(session: Session, rows: Sequence[Row], *, actor: str, now: datetime
         session.flush()
         _note(session, known.values(), "facts changed", actor=actor, now=now)
     return done
+
+
+def differing(session: Session, wanted: Registration) -> dict[str, tuple[Any, Any]]:
+    """Return what is otherwise of a registered project: as it is here, and as in the table."""
+    activity = _known(session, [Row(0, wanted)])[wanted.ref]
+    told = _differences(activity, wanted)
+    return {name: (getattr(activity, name), value) for name, value in told.items()}
 
 
 def _batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -54,7 +54,7 @@ def read(
     count = 0
     for number, row in rows:
         cells = {
-            name: _plain(row[place]) if place < len(row) else "" for name, place in places.items()
+            name: plain(row[place]) if place < len(row) else "" for name, place in places.items()
         }
         if not any(cells.values()):
             continue
@@ -113,7 +113,7 @@ def _column(cell: str, columns: Columns) -> str:
     return next((name for name, words in columns.items() if wanted in map(word, words)), "")
 
 
-def _plain(cell: str) -> str:
+def plain(cell: str) -> str:
     """Undo what keeps a spreadsheet from taking a text for a formula."""
     text = cell.strip()
     return text[1:] if text[:1] == "'" and text[1:2] in tuple("=+-@'") else text

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from cnn_offset.blueprints.admin.activity_tables import _words
+from cnn_offset.blueprints.admin.activity_tables import words_known
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Activity, ActivityKind, Event
 from cnn_offset.services import ServiceError, activity_table
@@ -51,7 +51,7 @@ def table(*rows: list[str], head: tuple[str, ...] = HEAD) -> bytes:
 
 def read(app: Flask, raw: bytes, technology: str = "wind") -> tuple[list[Row], list[Fault]]:
     with app.test_request_context("/en/"):
-        return activity_table.read_table(raw, "cdm", _words(technology))
+        return activity_table.read_table(raw, "cdm", words_known(technology))
 
 
 def register(app: Flask, clock: Clock, raw: bytes) -> tuple[int, int, int]:

@@ -57,7 +57,7 @@ def read_activity_table() -> ResponseReturnValue:
     if typed.errors:
         return _page(typed)
     try:
-        rows, faults = activity_table.read_table(raw, registry_id, _words(chosen))
+        rows, faults = activity_table.read_table(raw, registry_id, words_known(chosen))
     except ServiceError as error:
         typed.errors["file"] = gettext(error.message, **error.values)
         return _page(typed)
@@ -114,7 +114,8 @@ def _headings() -> list[str]:
     return [gettext(words[0]) for words in COLUMNS.values()]
 
 
-def _words(chosen: str) -> Words:
+def words_known(chosen: str) -> Words:
+    """Return what tables may say; ``chosen`` is the technology of rows that name none."""
     scopes = {word(name): code for name, code in _ALSO.items()}
     technologies = {word(code): code for code in TECHNOLOGIES}
     for lang in LANGUAGES:
