@@ -13,10 +13,13 @@ from cnn_offset.app import create_app
 from cnn_offset.config import ConfigError
 
 
-def application() -> Flask:
-    """Make the configured application; what is wrong with the configuration ends the command."""
+def application(*, starts: bool = False) -> Flask:
+    """Make the configured application; what is wrong with the configuration ends the command.
+
+    ``starts``: to serve or to work, so that no plug-in may be left out that is still needed.
+    """
     try:
-        return create_app()
+        return create_app(checks_needs=starts)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
 

@@ -30,8 +30,8 @@ def draw_evidence(pack: Evidence, *, now: datetime) -> bytes:
         "papers/evidence.html",
         p=pack,
         now=now,
-        methods={name: plugin.title for name, plugin in here.payments.items()},
-        registries={name: each.title for name, each in here.registries.items()},
+        methods=here.method_titles,
+        registries=here.registry_titles,
     )
     missing = set(unprintable(page)) - set("\n\r\t")
     shown = "".join(NO_LETTER if sign in missing else sign for sign in page)

@@ -432,13 +432,23 @@ def _is_due(kind: Any, now: datetime) -> ColumnElement[bool]:
 
 
 def _finish(
-    kind: Any, row_id: int, fence: int, *, due_at: datetime | None, error: str, now: datetime
+    kind: Any,
+    row_id: int,
+    fence: int,
+    *,
+    due_at: datetime | None,
+    error: str,
+    now: datetime,
+    leave_alone: timedelta | None = None,
 ) -> None:
-    """Give the lease back, unless somebody has taken it since."""
+    """Give the lease back, unless somebody has taken it since.
+
+    ``leave_alone``: how long the other side has asked not to be called again.
+    """
     with unit_of_work() as session:
         if error:
             attempts = session.scalar(select(kind.attempts).where(kind.id == row_id)) or 1
-            due_at = now + _pause(attempts)
+            due_at = now + max(_pause(attempts), min(leave_alone or timedelta(0), PATIENCE))
         values: dict[str, Any] = {
             # Whoever rang meanwhile has set another due_at: that one holds.
             "due_at": case((kind.due_at == kind.lease_until, due_at), else_=kind.due_at),

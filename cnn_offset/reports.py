@@ -72,15 +72,13 @@ FACT_STATUSES: Final[Mapping[FactStatus, str]] = {
 
 
 def method_title(method_id: str) -> str:
-    """Return the name of a way to pay; its id if the configuration runs it no more."""
-    plugin = platform().payments.get(method_id)
-    return gettext(plugin.title) if plugin else method_id
+    """Return the name of a way to pay; its id if it has never run here."""
+    return gettext(platform().method_titles.get(method_id, method_id))
 
 
 def registry_title(registry_id: str) -> str:
-    """Return the name of a registry; its id if the configuration knows it no more."""
-    connector = platform().registries.get(registry_id)
-    return gettext(connector.title) if connector else registry_id
+    """Return the name of a registry; its id if it has never run here."""
+    return gettext(platform().registry_titles.get(registry_id, registry_id))
 
 
 def period_title(period: Period) -> str:

@@ -29,12 +29,10 @@ def check_needs(here: Platform, engine: Engine) -> None:
         ConfigError: the text names each plug-in, what needs it, and what to do.
 
     """
-    if not inspect(engine).has_table(PluginTitle.__tablename__):
-        return
-    with unit_of_work() as session:
-        lines = missing(session, here)
-    if lines:
+    if lines := unmet(here, engine):
         raise ConfigError("\n".join([*lines, ADVICE]))
+    if not _is_ready(engine):
+        return
     retiring.keep_titles(
         unit_of_work,
         {
@@ -44,8 +42,19 @@ def check_needs(here: Platform, engine: Engine) -> None:
     )
 
 
-def missing(session: Session, here: Platform) -> list[str]:
+def _is_ready(engine: Engine) -> bool:
+    return inspect(engine).has_table(PluginTitle.__tablename__)
+
+
+def unmet(here: Platform, engine: Engine) -> list[str]:
     """Say in a line for each what needs the plug-ins that do not run."""
+    if not _is_ready(engine):
+        return []
+    with Session(engine) as session:
+        return _missing(session, here)
+
+
+def _missing(session: Session, here: Platform) -> list[str]:
     methods, registries = here.settings.PAYMENTS, here.settings.REGISTRIES
     needs = {
         f"PAYMENTS.{name}": found

@@ -130,8 +130,8 @@ def last_orders() -> list[tuple[str, datetime]]:
     here = platform()
     return [
         (gettext(here.registries[name].title), dates.last_order)
-        for name, dates in here.registry_dates.items()
-        if dates.last_order is not None and dates.last_order > here.clock()
+        for name, dates in here.dates_for_offers.items()
+        if not dates.pause and dates.last_order is not None and dates.last_order > here.clock()
     ]
 
 

@@ -64,7 +64,7 @@ def make_payout(provider: Provider, method_id: str = "paypal", **values: Any) ->
         "paypal": PAYPAL_ACCOUNT,
         "stripe_connect": STRIPE_ACCOUNT,
         "bank_transfer": BANK_ACCOUNT,
-    }[method_id]
+    }.get(method_id, {})
     made: PayoutMethod = _add(
         PayoutMethod(
             **{

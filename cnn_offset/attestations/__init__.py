@@ -61,8 +61,7 @@ class PdfIssuer:
 
     def registry_title(self, registry_id: str) -> str:
         """Return the message id that names a registry connection, else its id."""
-        connector = self._here.registries.get(registry_id)
-        return connector.title if connector else registry_id
+        return self._here.registry_titles.get(registry_id, registry_id)
 
     def render_and_sign(self, data: AttestationData) -> bytes:
         """Make the signed PDF.

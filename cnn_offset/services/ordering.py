@@ -12,15 +12,21 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cnn_offset.domain.calendar import RegistryDates, add_working_days
+from cnn_offset.domain.calendar import CANCELLING, RegistryDates, add_working_days
 from cnn_offset.domain.reference import ALPHABET
 from cnn_offset.domain.status import LIVE, AttestationStatus, CheckoutStatus, OrderStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.models import Attestation, Checkout, Message, Order, OrderLine, Payment
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin, StatementPlugin
-from cnn_offset.services import NotFoundError, ServiceError, charging, stock
-from cnn_offset.services.checking_out import check_pause, check_purchaser, payment_plan
+from cnn_offset.services import NotFoundError, ServiceError, charging, deadlines, stock
+from cnn_offset.services.checking_out import (
+    check_ended,
+    check_pause,
+    check_purchaser,
+    dates_for,
+    payment_plan,
+)
 from cnn_offset.services.inbox import index_order
 from cnn_offset.services.mailing import queue_message, resend, tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
@@ -102,7 +108,9 @@ def place_orders(
     plan = payment_plan(checkout, plugins, registry_dates, now=now)
     if checkout.status is CheckoutStatus.OPEN:
         check_purchaser(session, checkout.user_id, [part.provider.id for part in plan])
-        check_pause(registry_dates[line.offer.block.registry_id] for line in checkout.lines)
+        dates = [dates_for(line.offer.block, registry_dates) for line in checkout.lines]
+        check_ended(dates, now=now)
+        check_pause(dates)
         for part in plan:
             chosen = methods.get((part.provider.id, part.currency))
             if chosen not in {each.method_id for each in part.methods}:
@@ -125,7 +133,7 @@ def place_orders(
         plugin = plugins[method_id]
         pay_by = now + plugin.due_within
         for line in part.lines:
-            pay_by = registry_dates[line.offer.block.registry_id].latest_due(pay_by)
+            pay_by = dates_for(line.offer.block, registry_dates).latest_due(pay_by)
         order = Order(
             code="".join(secrets.choice(ALPHABET) for _ in range(9)),
             token=secrets.token_urlsafe(32),
@@ -150,6 +158,7 @@ def place_orders(
                     unit_type=line.offer.block.unit_type,
                     monitoring_start=line.offer.block.monitoring_start,
                     monitoring_end=line.offer.block.monitoring_end,
+                    expires_on=line.offer.block.expires_on,
                 )
                 for line in part.lines
             ],
@@ -198,6 +207,9 @@ def find_order(session: Session, token: str) -> Order:
 REMINDERS = (Fraction(1, 4), Fraction(9, 10))
 """When in its time to be paid a bank order's purchaser is reminded: with 90 days, in the
 fourth week and nine days before the end. Shorter waits than a week need none."""
+ENDING_REMINDERS = (14, 7, 3, 1)
+"""Days before its end on which an order's purchaser is reminded, where that is the end of its
+registry, so that nobody can let it wait longer. They take the place of late other reminders."""
 PROVIDER_REMINDERS = (2, 5)
 """Working days after which a provider that has not said "in progress" is reminded; within
 the first of them it is to send its bank details (the platform's FAQ for providers)."""
@@ -219,8 +231,17 @@ def remind(session: Session, order_id: int, *, by_bank: bool, now: datetime) -> 
     order = session.get_one(Order, order_id)
     wait = order.pay_by - order.placed_at
     looks = [order.pay_by]
-    if wait >= timedelta(days=7):
+    last = _ending_moments(session, order)
+    urged, following = _due_reminder(last, order.pay_by, now)
+    looks.append(following)
+    if urged:
+        days = round((order.pay_by - last[urged - 1]) / timedelta(days=1))
+        dedup = f"ending_reminder:{order.id}:{days}:{order.pay_by:%Y-%m-%d}"
+        tell_purchaser(session, "ending_reminder", order, now=now, dedup=dedup)
+    elif wait >= timedelta(days=7):
         moments = [order.placed_at + wait * each.numerator / each.denominator for each in REMINDERS]
+        if last:
+            moments = [each for each in moments if each < last[0] - timedelta(days=1)]
         number, following = _due_reminder(moments, order.pay_by, now)
         looks.append(following)
         if number:
@@ -242,6 +263,15 @@ def remind(session: Session, order_id: int, *, by_bank: bool, now: datetime) -> 
                 session, "order_undealt", order, now=now, dedup=f"order_undealt:{order.id}:{number}"
             )
     return min(looks)
+
+
+def _ending_moments(session: Session, order: Order) -> list[datetime]:
+    """Return when to urge a purchaser because the order's registry ends; none if it does not."""
+    end = deadlines.end_of(session, order.id)
+    if end is None or order.pay_by < end - CANCELLING:
+        return []
+    moments = [order.pay_by - timedelta(days=days) for days in ENDING_REMINDERS]
+    return [each for each in moments if each > order.placed_at + timedelta(days=1)]
 
 
 def _due_reminder(
@@ -321,8 +351,7 @@ def _latest(
     order: Order, wanted: datetime, registry_dates: Mapping[str, RegistryDates]
 ) -> datetime:
     for line in order.lines:
-        dates = registry_dates.get(line.block.registry_id)
-        wanted = dates.latest_due(wanted) if dates else wanted
+        wanted = dates_for(line.block, registry_dates).latest_due(wanted)
     return wanted
 
 

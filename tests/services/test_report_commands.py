@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import update
 
-from cnn_offset import cli
+from cnn_offset import cli, cli_application
 from cnn_offset.domain.status import OrderStatus
 from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Figure, Span
@@ -20,7 +20,7 @@ from tests.services.test_reporting import november
 
 @pytest.fixture
 def run(app: Flask, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    monkeypatch.setattr(cli, "create_app", lambda: app)
+    monkeypatch.setattr(cli_application, "create_app", lambda **_: app)
     return CliRunner()
 
 

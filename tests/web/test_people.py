@@ -12,7 +12,7 @@ from flask_babel import force_locale
 from passlib.totp import TOTP
 from sqlalchemy import event, select
 
-from cnn_offset import cli
+from cnn_offset import cli, cli_application
 from cnn_offset.domain.staff import OperatorRole
 from cnn_offset.extensions import db
 from cnn_offset.mail import render
@@ -305,7 +305,7 @@ def test_people_cost_the_same_number_of_queries(app: Flask, head: FlaskClient) -
 
 
 def test_the_command_line_names_the_role(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "create_app", lambda: app)
+    monkeypatch.setattr(cli_application, "create_app", lambda **_: app)
     run = CliRunner().invoke
     made = run(
         cli.cli,

@@ -14,7 +14,7 @@ from flask_babel import force_locale
 from passlib.totp import TOTP
 from sqlalchemy import select, update
 
-from cnn_offset import cli, guards, second_factor
+from cnn_offset import cli, cli_application, guards, second_factor
 from cnn_offset.domain.staff import Duty, StaffRole
 from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.mail.letters import write
@@ -677,7 +677,7 @@ def test_an_answer_counts_once(any_app: Flask, clock: Clock) -> None:
 def test_an_operator_resets_what_was_lost(
     app: Flask, staff: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_application", lambda: app)
+    monkeypatch.setattr(cli_application, "application", lambda: app)
     ran = CliRunner().invoke(cli.cli, ["users", "reset-factor", EMAIL])
     assert ran.exit_code == 0, ran.output
     assert user(app).tf_primary_method is None

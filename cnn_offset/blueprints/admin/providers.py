@@ -22,6 +22,7 @@ from cnn_offset.i18n import language, localised
 from cnn_offset.models import AccountKind, Proposal, ProposalKind, Provider
 from cnn_offset.services import NotFoundError, ServiceError, entitling, mapping, suspending
 from cnn_offset.services.entitling import Entitlement
+from cnn_offset.services.odd_periods import odd_periods
 from cnn_offset.typed import Typed
 from cnn_offset.web import last_shown, row_id
 
@@ -67,6 +68,7 @@ def _page(provider: Provider, typed: Typed | None = None) -> ResponseReturnValue
         provider=provider,
         accounts=mapping.accounts(db.session(), provider),
         staff=mapping.people(db.session(), provider),
+        odd=odd_periods(db.session(), provider.id),
         registries={name: registry(name) for name in platform().registries},
         values=typed.values if typed else {},
         errors=typed.errors if typed else {},
@@ -80,7 +82,11 @@ def _page(provider: Provider, typed: Typed | None = None) -> ResponseReturnValue
 def open_account(slug: str) -> ResponseReturnValue:
     """Open one more account of a provider, or read a known one again."""
     provider_id, typed, here = _provider(slug).id, Typed(request.form), platform()
-    registry_id = typed.choice("registry", here.registries, gettext("Please choose a registry."))
+    registry_id = typed.choice(
+        "registry",
+        here.registries.keys() - here.registries_retired,
+        gettext("Please choose a registry."),
+    )
     kind = typed.choice(
         "kind", set(AccountKind), gettext("Please choose what kind of account it is.")
     )

@@ -52,6 +52,7 @@ CHORES: Final[Mapping[str, str]] = {
     "figures": N_("Counting figures"),
     "forget_senders": N_("Forgetting who answered surveys"),
     "mailbox": N_("Fetching mails"),
+    "reconcile": N_("Comparing our books with the registries’"),
     "retention": N_("Forgetting old personal data"),
 }
 """Work that comes round, in words."""
@@ -68,6 +69,7 @@ def system() -> ResponseReturnValue:
         "admin/system.html",
         state=system_state.look(),
         conditions=conditions,
+        retired={"payment": here.methods_retired, "registry": here.registries_retired},
         dates=here.registry_dates,
         date_names=DATES,
         phases={

@@ -40,8 +40,9 @@ def registries() -> dict[str, str]:
     now = here.clock()
     return {
         name: registry(name)
-        for name, dates in here.registry_dates.items()
+        for name, dates in here.dates_for_offers.items()
         if name in here.registries
+        and not dates.pause
         and dates.phase(now) not in (RegistryPhase.ENDED, RegistryPhase.CLOSED)
     }
 

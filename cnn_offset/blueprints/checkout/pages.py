@@ -23,7 +23,7 @@ CONSENTS: Final = ("consent_terms", "consent_now")
 def previews_of(checkout: Checkout) -> list[AttestationData]:
     """Return what the attestation of each part of the plan will say."""
     typed = checkout.details
-    titles = {name: each.title for name, each in platform().registries.items()}
+    titles = platform().registry_titles
     return [
         attesting.preview_data(
             part,

@@ -61,12 +61,14 @@ def offered(order: Order) -> tuple[list[PayoutMethod], dict[str, str]]:
         known[line.block.registry_id] for line in order.lines if line.block.registry_id in known
     ]
     # What operators have taken out of new checkouts still pays the orders placed with it.
-    off = here.payments_for_new.withheld - {order.method_id}
+    new = here.payments_for_new
+    kept = {*new, order.method_id}
     methods = PluginSet(
-        {name: each for name, each in here.payments.items() if name not in off}, withheld=off
+        {name: each for name, each in here.payments.items() if name in kept},
+        withheld=new.withheld - {order.method_id},
     )
     return checking_out.choose_methods(
-        order.provider, order.total, methods, dates, now=here.clock()
+        order.provider, order.total, methods, dates, now=here.clock(), placed=True
     )
 
 

@@ -24,7 +24,7 @@ def issue_paper(token: str, kind: str) -> ResponseReturnValue:
                 session,
                 ordering.find_order(session, token),
                 wanted,
-                method_titles={name: each.title for name, each in platform().payments.items()},
+                method_titles=platform().method_titles,
                 actor="purchaser",
                 now=platform().clock(),
             )

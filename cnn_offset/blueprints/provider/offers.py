@@ -47,7 +47,7 @@ _OFFER: Final = f"/provider/offers/<int(max={2**63 - 1}):offer_id>"
 def outside() -> Outside:
     """Return what offers depend on beside the database."""
     here = platform()
-    return Outside(here.payments, here.registry_dates, here.clock())
+    return Outside(here.payments_kept, here.dates_for_offers, here.clock())
 
 
 def test_methods() -> None:
@@ -227,7 +227,7 @@ def _form(
     version: int | None = None,
 ) -> str:
     session, ours = db.session(), current_user.provider_id
-    payable = offering.currencies(session, ours, platform().payments)
+    payable = offering.currencies(session, ours, platform().payments_kept)
     wanted = [offer.currency] if offer else []
     return render_template(
         "provider/offer_form.html",

@@ -50,7 +50,7 @@ TRAYS = {
 
 def _titles() -> dict[str, str]:
     """Return the methods' names as message ids."""
-    return {name: plugin.title for name, plugin in platform().payments.items()}
+    return platform().method_titles
 
 
 def _order(code: str) -> Order:
@@ -97,7 +97,7 @@ def _asked() -> InboxQuery:
             period = None
     return InboxQuery(
         tray=Tray(show) if show in set(Tray) else Tray.ALL,
-        method_id=method if method in platform().payments else "",
+        method_id=method if method in platform().method_titles else "",
         period=period,
         text=request.args.get("q", "").replace("\0", "").strip()[:200],
     )
@@ -158,7 +158,7 @@ def order_page(
         else [],
         recordable=recordable(order, payment),
         methods=_titles(),
-        registries={name: each.title for name, each in here.registries.items()},
+        registries=here.registry_titles,
         errors=errors or {},
         today=here.clock().date(),
         now=here.clock(),

@@ -45,6 +45,13 @@ class Way:
     """None if the configuration does not run it any more."""
     row: PayoutMethod | None
     refusal: str = ""
+    retired: bool = False
+    """Whether it takes no new orders and nobody may begin with it (E12)."""
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether the provider may newly be paid so, or go on where it has begun."""
+        return not self.retired or (self.row is not None and self.row.status in _ENABLED)
 
     @property
     def by_bank(self) -> bool:
@@ -70,8 +77,8 @@ class Way:
 
 
 def _ways() -> list[Way]:
-    plugins = platform().payments
-    session = db.session()
+    here, session = platform(), db.session()
+    plugins = here.payments
     rows = paying_out.methods_of(session, current_user.provider_id)
     names = [*plugins, *(each for each in rows if each not in plugins)]
     return [
@@ -82,8 +89,11 @@ def _ways() -> list[Way]:
             bank_details.refusal(session, rows[name])
             if isinstance(plugins.get(name), StatementPlugin) and name in rows
             else "",
+            name in here.methods_retired,
         )
         for name in names
+        # To whom it is nothing yet it need not be told that it ends.
+        if name in rows or name not in here.methods_retired
     ]
 
 
@@ -95,7 +105,7 @@ def _way(method_id: str) -> Way:
 
 
 def _title(way: Way) -> str:
-    return gettext(way.plugin.title) if way.plugin else way.method_id
+    return gettext(platform().method_titles.get(way.method_id, way.method_id))
 
 
 def _back(method_id: str = "") -> ResponseReturnValue:
@@ -104,6 +114,16 @@ def _back(method_id: str = "") -> ResponseReturnValue:
 
 def _say(error: ServiceError) -> None:
     flash(gettext(error.message, **error.values), "error")
+
+
+def _ends(way: Way) -> ResponseReturnValue:
+    flash(
+        gettext(
+            "%(method)s takes no new orders here. Please choose another way.", method=_title(way)
+        ),
+        "error",
+    )
+    return _back()
 
 
 def _say_silence(way: Way, error: PluginError) -> None:
@@ -126,6 +146,7 @@ def payouts() -> ResponseReturnValue:
     return render_template(
         "provider/payouts.html",
         ways=_ways(),
+        titles=platform().method_titles,
         # The processor sends here whose link was used or too old.
         expired=request.args.get("expired", ""),
         may=current_user.may(Duty.PAYOUTS),
@@ -140,6 +161,8 @@ def payout_connect(method_id: str) -> ResponseReturnValue:
     if way.plugin is None or not way.plugin.connects:
         flash(gettext("This account is typed in, not connected."), "error")
         return _back(method_id)
+    if not way.may_begin:
+        return _ends(way)
     back = public_url("provider.payout_returned", lang=language(), method_id=method_id)
     again = public_url("provider.payouts", lang=language(), expired=method_id)
     try:
@@ -213,6 +236,8 @@ def _account_page(
     if way.plugin is None or way.plugin.connects:
         flash(gettext("This account is connected on a page of its own."), "error")
         return _back(way.method_id)
+    if not way.may_begin:
+        return _ends(way)
     row = way.row
     present = (row.next_account or row.account) if row else {}
     page = render_template(
@@ -239,7 +264,7 @@ def _default_currencies(way: Way) -> str:
 def payout_account_given(method_id: str) -> ResponseReturnValue:
     """Take an account: bank details are asked for or, after a second look, changed."""
     way, here = _way(method_id), platform()
-    if way.plugin is None or way.plugin.connects:
+    if way.plugin is None or way.plugin.connects or not way.may_begin:
         return _account_page(way)
     try:
         account = _read_account(way.plugin)

@@ -39,7 +39,7 @@ def index() -> ResponseReturnValue:
     page = recalling.find_all(
         db.session(),
         RecordQuery(**{FILTERS[name]: value for name, value in asked.items()}),
-        registry_ids=list(platform().registries),
+        registry_ids=list(platform().registry_titles),
         place=request.args.get("before", type=Place.parse) or Place(),
         limit=recording.PAGE,
     )
@@ -110,7 +110,7 @@ def _choices() -> tuple[dict[str, list[tuple[str, str]]], bool]:
     )
     codes = {*recording.hosts(session), *past["host"]}
     hosts = [(code, country_name(code, lang)) for code in codes]
-    registries = dict.fromkeys([*platform().registries, *past["registry"]])
+    registries = dict.fromkeys([*platform().registry_titles, *past["registry"]])
     choices = {
         "type": [(kind.value, gettext(UNIT_LABELS[kind])) for kind in UnitType],
         "host": sorted(hosts, key=lambda pair: pair[1]),
