@@ -56,7 +56,7 @@ from cnn_offset.models import (
     Refund,
     User,
 )
-from cnn_offset.services import ServiceError, announce, closing, proposing
+from cnn_offset.services import ServiceError, announce, blanking, closing, proposing
 from cnn_offset.services.moves import move, note
 from cnn_offset.services.personal import about, order_ids
 
@@ -145,6 +145,9 @@ def ask(session: Session, email: str, *, reason: str, actor: str, now: datetime)
 @proposing.does(ProposalKind.ERASURE)
 def _erase(session: Session, proposal: Proposal, actor: str, now: datetime) -> None:
     """Do it; the proposal then says no more of whom it was."""
+    if "historic_id" in proposal.payload:
+        blanking.blank(session, int(proposal.payload["historic_id"]), actor=actor, now=now)
+        return
     email = str(proposal.payload["email"])
     counts = erase(session, email, actor=actor, now=now)
     proposal.payload = {"email": "", **counts}

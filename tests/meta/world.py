@@ -342,6 +342,7 @@ def make_world(app: Flask, clock: Clock) -> World:
             "admin.audit_export": {"from": str(clock().date()), "to": str(clock().date())},
             "admin.privacy": {"email": order.email},
             "admin.privacy_export": {"email": order.email, "why": "a letter"},
+            "admin.earlier_erase": {"reason": "a letter"},
             "admin.privacy_erase": {"email": "purchaser@example.org", "reason": "a letter"},
             "admin.map_activity": {
                 "account_id": str(mapped.account_id),

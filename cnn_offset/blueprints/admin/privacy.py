@@ -10,6 +10,7 @@ from flask_babel import gettext
 from flask_security import current_user
 from sqlalchemy.orm import Session
 
+from cnn_offset.blueprints.admin import earlier
 from cnn_offset.blueprints.admin.desk import bp
 from cnn_offset.blueprints.admin.order_words import mail_text
 from cnn_offset.blueprints.admin.proposed import Described, describes
@@ -111,6 +112,8 @@ def privacy_erase() -> ResponseReturnValue:
 
 @describes(ProposalKind.ERASURE)
 def _erasure(session: Session, proposal: Proposal) -> Described:
+    if "historic_id" in proposal.payload:
+        return earlier.described(session, int(proposal.payload["historic_id"]))
     email = str(proposal.payload.get("email", ""))
     if not email:
         return Described(
