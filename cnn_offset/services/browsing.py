@@ -26,9 +26,11 @@ from cnn_offset.models import (
     Cancellation,
     Checkout,
     Event,
+    Figure,
     Offer,
     PayoutMethod,
     Provider,
+    Span,
 )
 from cnn_offset.plugins.loader import PluginSet
 from cnn_offset.plugins.payments.base import PaymentPlugin
@@ -283,6 +285,8 @@ class Totals:
 
     tonnes: int
     attestations: int
+    earlier: int
+    """Tonnes that the earlier platform had cancelled, as far as they were imported."""
 
 
 _TOTALS = select(
@@ -297,9 +301,13 @@ _TOTALS = select(
         Attestation.supersedes_id.is_(None),
     )
     .scalar_subquery(),
+    # Some rows a year, counted when they were imported.
+    select(func.coalesce(func.sum(Figure.units), 0))
+    .where(Figure.span == Span.YEAR, Figure.measure == "earlier", Figure.dimension == "all")
+    .scalar_subquery(),
 )
 
 
 def totals(connection: Connection) -> Totals:
-    """Add up confirmed cancellations and issued attestations."""
+    """Add up confirmed cancellations, issued attestations and what was imported."""
     return Totals(*(int(number) for number in connection.execute(_TOTALS).one()))

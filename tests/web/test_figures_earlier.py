@@ -14,7 +14,7 @@ from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import Span, Tally
 from cnn_offset.services import tallying
 from tests.conftest import Clock
-from tests.factories import make_activity, make_block
+from tests.factories import make_activity, make_block, make_offer, make_payout, make_provider
 from tests.history import THEN, make_earlier
 from tests.papers import DONE, make_attestation
 from tests.web.people import add_person, log_in
@@ -104,6 +104,17 @@ def test_the_board_report_shows_them_too(both: Flask) -> None:
     assert '<option value="2018"' in log_in(both, "op@example.org").get(
         "/en/operator/reports"
     ).get_data(as_text=True)
+
+
+def test_the_front_page_tells_them_apart(both: Flask, client: FlaskClient) -> None:
+    with both.app_context():
+        provider = make_provider()
+        make_payout(provider)
+        make_offer(make_block(make_activity(), provider), provider_id=provider.id)
+        db.session.commit()
+    page = client.get("/en/").text
+    assert "tonnes cancelled</dt><dd>10</dd>" in page
+    assert "tonnes cancelled on the earlier platform</dt><dd>25</dd>" in page
 
 
 def test_years_can_be_chosen_back_to_the_first() -> None:

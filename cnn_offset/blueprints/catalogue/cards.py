@@ -116,6 +116,7 @@ def figures() -> dict[str, int]:
     return {
         "tonnes": shown.totals.tonnes,
         "attestations": shown.totals.attestations,
+        "earlier": shown.totals.earlier,
         "projects": shown.projects,
         "countries": shown.countries,
     }
