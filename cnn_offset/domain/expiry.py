@@ -33,12 +33,12 @@ def narrowed(dates: RegistryDates, last_day: date | None) -> RegistryDates:
     ordered = last_order(last_day)
     if last_day is None or ordered is None:
         return dates
-    last_cancellation = min(filter(None, (dates.last_cancellation, end_of(last_day))))
+    last_cancellation = min(filter(None, (dates.last_cancellation, dates.closed, end_of(last_day))))
     latest = min(filter(None, (dates.last_order, ordered, last_cancellation)))
     return replace(
         dates,
-        # Of two that contradict each other the end holds.
-        opens=dates.opens if dates.opens and dates.opens <= latest else None,
+        # A registry that opens only after that never takes orders of them.
+        opens=min(dates.opens, latest) if dates.opens else None,
         last_order=latest,
         last_cancellation=last_cancellation,
     )

@@ -28,8 +28,7 @@ LINKS: Final = frozenset(
     {
         "accessibility", "apply", "basket", "check_attestation", "contact", "contact_form",
         "faq", "find_order", "how_it_works", "privacy", "projects", "provider_guide",
-        "public_record",
-        "terms", "units",
+        "public_record", "terms", "unit_claims", "units",
     }
 )  # fmt: skip
 """Placeholders for the address of a page of the site, in links."""

@@ -335,7 +335,7 @@ def test_activity_page(shop: Flask) -> None:
         assert each in page
     assert answer.text.count('name="offer"') == 2
     assert answer.text.count('name="quantity"') == 2
-    assert 'href="/en/units#cer"' in answer.text
+    assert 'href="/en/units/claims#cer"' in answer.text
 
 
 def test_activity_page_shows_minimum_and_fills_it_in(shop: Flask) -> None:
