@@ -26,6 +26,7 @@ from cnn_offset.domain.text import N_
 from cnn_offset.models import Block, Cancellation, Event, Offer, Order, OrderLine, Replacement
 from cnn_offset.services import NotFoundError, ServiceError, accepting, stock
 from cnn_offset.services.cancelling import HEARD_LATE, queue_cancellation
+from cnn_offset.services.checking_out import dates_for
 from cnn_offset.services.fulfilling import fulfil
 from cnn_offset.services.mailing import tell_provider, tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
@@ -49,7 +50,7 @@ def candidates(
         name for name, dates in registry_dates.items() if dates.phase(now) is RegistryPhase.OPEN
     ]
     taken = select(OrderLine.offer_id).where(OrderLine.order_id == line.order_id)
-    return session.scalars(
+    found = session.scalars(
         select(Offer)
         .join(Offer.block)
         .where(
@@ -70,7 +71,12 @@ def candidates(
         .options(joinedload(Offer.block, innerjoin=True))
         .order_by(Offer.price_minor.desc(), Offer.id)
         .limit(MOST)
-    ).all()
+    )
+    # Some units are valid for less long than their registry is open.
+    open_phase = RegistryPhase.OPEN
+    return [
+        each for each in found if dates_for(each.block, registry_dates).phase(now) is open_phase
+    ]
 
 
 def asked_of(session: Session, order: Order) -> Sequence[Replacement]:
@@ -120,7 +126,7 @@ def ask(
         raise ServiceError(
             N_("These units cannot take their place any more. Please choose others.")
         )
-    dates = registry_dates[offer.block.registry_id]
+    dates = dates_for(offer.block, registry_dates)
     made = Replacement(
         order_id=order.id,
         order_line_id=line.id,
