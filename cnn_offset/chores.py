@@ -16,9 +16,11 @@ from cnn_offset.models import Chore
 from cnn_offset.services import (
     adding_up,
     digesting,
+    ending,
     fee_schedules,
     fee_statements,
     noticing,
+    reconciling,
     retaining,
     surveying,
 )
@@ -82,6 +84,19 @@ def _add_up(here: Platform) -> datetime:
     return adding_up.next_night(here.clock())
 
 
+def _close_registries(here: Platform) -> datetime:
+    return ending.tend(
+        unit_of_work, here.registry_dates, bank_methods=here.bank_methods, now=here.clock()
+    )
+
+
+def _reconcile(here: Platform) -> datetime:
+    now = here.clock()
+    with unit_of_work() as session:
+        reconciling.begin_nights(session, here.registry_dates, now=now)
+    return reconciling.next_night(now)
+
+
 def _forget_senders(here: Platform) -> datetime:
     with unit_of_work() as session:
         return surveying.forget_senders(session, now=here.clock())
@@ -89,12 +104,14 @@ def _forget_senders(here: Platform) -> datetime:
 
 CHORES: Final[Mapping[str, Turn]] = {
     "check": _add_up,
+    "closing": _close_registries,
     "desk_digest": _mail_digest,
     "fee_days": _begin_fee_day,
     "fee_statements": _state_fees,
     "figures": _notice_changes,
     "forget_senders": _forget_senders,
     "mailbox": _fetch_mail,
+    "reconcile": _reconcile,
     "retention": _forget_old,
 }
 """By the name of the row; migrations add the rows."""

@@ -18,6 +18,7 @@ LOCALISED = (
     "orders",
     "record",
     "figures",
+    "reconciliation",
     "checking",
     "security",
     "account",

@@ -180,6 +180,16 @@ class ProposalStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class DifferenceStatus(StrEnum):
+    """How it stands with a difference between our books and a registry's."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    """A person has said what it was."""
+    GONE = "gone"
+    """It was no longer there when looked at again."""
+
+
 class SurveyStatus(StrEnum):
     """Where a questionnaire stands."""
 
@@ -390,6 +400,12 @@ PROPOSAL_MOVES: Final[Moves[ProposalStatus]] = {
     ProposalStatus.WITHDRAWN: frozenset(),
 }
 
+DIFFERENCE_MOVES: Final[Moves[DifferenceStatus]] = {
+    DifferenceStatus.OPEN: frozenset({DifferenceStatus.SETTLED, DifferenceStatus.GONE}),
+    # What differs again, or otherwise, is another difference.
+    DifferenceStatus.SETTLED: frozenset(),
+    DifferenceStatus.GONE: frozenset(),
+}
 SURVEY_MOVES: Final[Moves[SurveyStatus]] = {
     SurveyStatus.DRAFT: frozenset({SurveyStatus.OPEN}),
     SurveyStatus.OPEN: frozenset({SurveyStatus.CLOSED}),

@@ -38,6 +38,14 @@ from cnn_offset.models.papers import (
 )
 from cnn_offset.models.parties import Invitation, PayoutMethod, Provider, Role, User, WebAuthn
 from cnn_offset.models.paying import Payment, PaymentFact, WebhookDelivery
+from cnn_offset.models.reconciling import (
+    Difference,
+    DifferenceKind,
+    Hindrance,
+    Night,
+    NightStep,
+    Reading,
+)
 from cnn_offset.models.refunding import Refund
 from cnn_offset.models.replacing import Replacement
 from cnn_offset.models.retiring import PluginTitle
@@ -73,6 +81,8 @@ __all__ = [
     "Cutover",
     "CutoverGroup",
     "DealtWith",
+    "Difference",
+    "DifferenceKind",
     "DoomedFile",
     "Event",
     "FeeConsent",
@@ -84,6 +94,7 @@ __all__ = [
     "Figure",
     "Finding",
     "FormerRef",
+    "Hindrance",
     "HistoricCancellation",
     "HistoryFacet",
     "HistoryTerm",
@@ -96,6 +107,8 @@ __all__ = [
     "Listing",
     "Message",
     "Model",
+    "Night",
+    "NightStep",
     "Offer",
     "OfferTerms",
     "Order",
@@ -114,6 +127,7 @@ __all__ = [
     "Proposal",
     "ProposalKind",
     "Provider",
+    "Reading",
     "RecordTerm",
     "Refund",
     "RegistryAccount",

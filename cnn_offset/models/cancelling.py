@@ -78,6 +78,8 @@ class Cancellation(WorkMixin, Model):
     registry_said: Mapped[str] = mapped_column(default="")
     """The registry's words, where it refused or did something else than asked."""
     created_at: Mapped[datetime]
+    listed_at: Mapped[datetime | None]
+    """When the registry's own list was seen to have it (F8)."""
 
     line: Mapped[OrderLine] = relationship()
     ranges: Mapped[list[CancelledRange]] = relationship(

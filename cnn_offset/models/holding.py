@@ -44,6 +44,15 @@ class RegistryAccount(WorkMixin, Model):
     kind: Mapped[AccountKind] = mapped_column(enum_column(AccountKind, "kind"))
     read_at: Mapped[datetime | None]
     """When the registry last told what is in it."""
+    whole_at: Mapped[datetime | None]
+    """When it last told everything; None to ask for everything next. In between only what has
+    changed is asked for.
+    """
+    changes_from: Mapped[datetime | None]
+    """By the registry's clock: what changed before is known; None if it does not tell changes."""
+    listed_blocks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """How many blocks were in it when it last told everything."""
+    listed_units: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime]
 
     provider: Mapped[Provider] = relationship()

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from cnn_offset.domain.text import N_
 from cnn_offset.models import AccountActivity, Activity, Proposal, ProposalKind, RegistryAccount
-from cnn_offset.services import ServiceError, holdings, proposing
+from cnn_offset.services import ServiceError, holdings, mirroring, proposing
 from cnn_offset.services.moves import note
 
 
@@ -102,7 +102,7 @@ def _entitle(session: Session, proposal: Proposal, actor: str, now: datetime) ->
                 now=now,
             )
             # Read again: what may be offered follows from what the registry says then.
-            account.due_at = now
+            mirroring.ask_whole(account, now=now)
 
 
 def _mapped(session: Session, account: RegistryAccount, activity: Activity) -> AccountActivity:

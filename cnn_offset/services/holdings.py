@@ -25,13 +25,14 @@ from cnn_offset.services import (
     Begin,
     NotFoundError,
     ServiceError,
+    cutover_steps,
     drifting,
     fitting,
     mirroring,
     registry_lists,
     stock,
 )
-from cnn_offset.services.mirroring import ask_whole as ask_whole
+from cnn_offset.services.mirroring import ask_whole
 from cnn_offset.services.moves import note
 
 READ_AGAIN: Final = timedelta(hours=1)
@@ -211,6 +212,9 @@ def read_account(
     with begin() as session:
         account = session.get_one(RegistryAccount, account_id)
         began = clock()
+        if cutover_steps.is_moving(session, account.registry_id):
+            # What leaves it for the registry that takes over is not to be taken as gone.
+            return began + READ_SOON
         registry_id, account_ref = account.registry_id, account.account_ref
         since = None if mirroring.wants_whole(account, began) else account.changes_from
         knew_changes = account.changes_from

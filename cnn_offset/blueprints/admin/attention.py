@@ -85,6 +85,8 @@ def place(entry: Entry) -> str:
         return url_for("admin.proposal", proposal_id=entry.subject_id)
     if entry.kind is Kind.CORRECTION:
         return url_for("admin.correction", correction_id=entry.subject_id)
+    if entry.kind in (Kind.BOOKS, Kind.HOLDINGS):
+        return url_for("admin.difference", difference_id=entry.subject_id)
     if entry.order_code:
         return url_for("admin.order", code=entry.order_code)
     if entry.kind is Kind.CASE:

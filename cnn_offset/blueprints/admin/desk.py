@@ -40,6 +40,7 @@ WAYS: Final = (
     ("admin.privacy", N_("Personal data")),
     ("admin.audit", N_("Audit trail")),
     ("admin.check", N_("Adding up")),
+    ("admin.differences", N_("Registries’ books")),
 )
 _WAITING: Final = {
     "admin.cases": select(func.count()).select_from(Case).where(Case.answer_by.is_not(None)),

@@ -72,6 +72,16 @@ MATTERS: Final[Mapping[Kind, Matter]] = {
             ),
         ),
     ),
+    Kind.BOOKS: Matter(
+        N_("Other than in the registry’s books"),
+        N_("The registry’s own list of cancellations differs from ours."),
+        (
+            (
+                N_("Look at both sides"),
+                N_("The page of the difference says what to do, and takes your word on it."),
+            ),
+        ),
+    ),
     Kind.REJECTED: Matter(
         N_("Refused by the registry"),
         N_("The registry refused to cancel the units. Its words are below."),
@@ -197,6 +207,16 @@ MATTERS: Final[Mapping[Kind, Matter]] = {
             (
                 N_("Ask the provider"),
                 N_("It brings units back or gives money back; in the end the registry decides."),
+            ),
+        ),
+    ),
+    Kind.HOLDINGS: Matter(
+        N_("Holdings that differ from what we were told"),
+        N_("A registry’s report of a block contradicts itself or what it had told us before."),
+        (
+            (
+                N_("Look at both sides"),
+                N_("The page of the difference says what to do. Most end by themselves."),
             ),
         ),
     ),

@@ -62,6 +62,10 @@ OBSTACLES: Final[Mapping[str, tuple[str, str]]] = {
             "Please write to us; we ask the registry."
         ),
     ),
+    Obstacle.CONTRADICTORY: (
+        N_("Report that makes no sense"),
+        N_("What the registry says of these units contradicts itself. We ask the registry."),
+    ),
     Obstacle.REFUSED: (
         N_("Refused by the registry"),
         N_("Ask the registry why it does not release these units."),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import ColumnElement, exists, func, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from cnn_offset.domain.status import (
@@ -21,6 +21,8 @@ from cnn_offset.models import (
     Block,
     CheckFault,
     Correction,
+    Difference,
+    DifferenceKind,
     Event,
     Listing,
     Message,
@@ -33,6 +35,7 @@ from cnn_offset.models import (
 )
 from cnn_offset.models.attending import FAILED, FAILING, UNMATCHED
 from cnn_offset.models.base import WorkMixin
+from cnn_offset.models.reconciling import OPEN
 from cnn_offset.services import cases, stock
 from cnn_offset.services.attention.kinds import Entry, Kind, waits
 
@@ -108,6 +111,41 @@ def units_missing(session: Session, _now: datetime, limit: int) -> Iterator[Entr
                 detail=f"{block.block_ref}, {missing}",
                 where=block.provider.slug,
             )
+
+
+OF_HOLDINGS: Final = (DifferenceKind.HOLDING, DifferenceKind.REPORT)
+
+
+def books(session: Session, _now: datetime, limit: int) -> Iterator[Entry]:
+    """Cancellations that we have otherwise than the registry's own list."""
+    return _differences(session, Kind.BOOKS, Difference.kind.not_in(OF_HOLDINGS), limit)
+
+
+def holdings(session: Session, _now: datetime, limit: int) -> Iterator[Entry]:
+    """Blocks of which the registry says now this, now that, or what cannot be."""
+    return _differences(session, Kind.HOLDINGS, Difference.kind.in_(OF_HOLDINGS), limit)
+
+
+def _differences(
+    session: Session, kind: Kind, which: ColumnElement[bool], limit: int
+) -> Iterator[Entry]:
+    for row, code in session.execute(
+        select(Difference, Order.code)
+        .outerjoin(Order, Order.id == Difference.order_id)
+        .where(text(f"difference.{OPEN}"), which)
+        .order_by(Difference.found_at)
+        .limit(limit)
+    ):
+        yield Entry(
+            kind,
+            row.found_at,
+            "difference",
+            row.id,
+            code or "",
+            name=row.name,
+            detail=f"{row.registry_id}: {row.kind}",
+            where=str(row.id),
+        )
 
 
 def work_kinds() -> list[Any]:

@@ -18,6 +18,7 @@ from cnn_offset.domain.status import (
     CheckoutStatus,
     CorrectionStatus,
     DeliveryStatus,
+    DifferenceStatus,
     FeeStatementStatus,
     ListingStatus,
     MessageStatus,
@@ -61,6 +62,8 @@ LOOK: Final[Mapping[type[StrEnum], Mapping[StrEnum, Kind]]] = {
     CaseStatus: {CaseStatus.OPEN: Kind.CASE, CaseStatus.ESCALATED: Kind.CASE},
     CorrectionStatus: {CorrectionStatus.ASKED: Kind.CORRECTION},
     RefundStatus: {RefundStatus.REFUSED: Kind.REFUND_REFUSED},
+    # Of holdings as Kind.HOLDINGS.
+    DifferenceStatus: {DifferenceStatus.OPEN: Kind.BOOKS},
 }
 """A person of the platform must look: always, or when it lasts too long."""
 REST: Final[Mapping[type[StrEnum], frozenset[StrEnum]]] = {
@@ -100,6 +103,7 @@ REST: Final[Mapping[type[StrEnum], frozenset[StrEnum]]] = {
     CaseStatus: frozenset({CaseStatus.WAITING, CaseStatus.CLOSED}),
     CorrectionStatus: frozenset({CorrectionStatus.CORRECTED, CorrectionStatus.REFUSED}),
     RefundStatus: frozenset({RefundStatus.QUEUED, RefundStatus.DONE}),
+    DifferenceStatus: frozenset({DifferenceStatus.SETTLED, DifferenceStatus.GONE}),
     # The purchaser answers; the order is in review meanwhile, and after it.
     ReplacementStatus: frozenset(ReplacementStatus),
     # Open until the provider has paid; the page of fees lists them.
