@@ -7,11 +7,16 @@ from datetime import UTC, datetime
 import click
 
 from cnn_offset.cli_application import with_app
+from cnn_offset.cli_cutover import cutover, list_
 
 
 @click.group()
 def registries() -> None:
     """Registry connections through time: what each takes, and the move to a successor."""
+
+
+registries.add_command(list_)
+registries.add_command(cutover)
 
 
 @registries.command()

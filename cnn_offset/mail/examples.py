@@ -125,6 +125,7 @@ def _params(kind: str) -> Mapping[str, Any]:
         "case_id": 1,
         "correction_id": 1,
         "count": 3,
+        "cutover_id": 1,
         "email": "kim@example.org",
         "entry_id": 1,
         "invitation_id": 1,

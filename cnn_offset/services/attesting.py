@@ -157,7 +157,7 @@ def _line(
         unit_type=unit_type,
         quantity=quantity,
         activity_title=dict(activity.title),
-        activity_ref=activity.ref,
+        activity_ref=activity.ref_in(block.registry_id),
         activity_kind=activity.kind.value,
         host_party=activity.host_party,
         monitoring_start=monitoring[0],

@@ -27,6 +27,7 @@ from cnn_offset.models import (
     Checkout,
     Event,
     Figure,
+    FormerRef,
     Offer,
     PayoutMethod,
     Provider,
@@ -202,12 +203,17 @@ def activity_cards(connection: Connection) -> dict[int, ActivityCard]:
 
 
 _TEXTS = select(Activity.id, Activity.ref, Activity.title, Activity.description, Activity.labels)
+_FORMER_REFS = select(FormerRef.activity_id, FormerRef.ref)
 
 
 def activity_texts(connection: Connection, lang: str) -> Iterator[tuple[int, str]]:
     """Yield every activity's id with all that a search in ``lang`` looks at (A2)."""
+    former: dict[int, list[str]] = {}
+    for activity_id, ref in connection.execute(_FORMER_REFS):
+        former.setdefault(activity_id, []).append(ref)
     for activity_id, ref, *texts in connection.execute(_TEXTS):
-        yield activity_id, " ".join([ref, *(text.get(lang, "") for text in texts)])
+        refs = [ref, *former.get(activity_id, ())]
+        yield activity_id, " ".join([*refs, *(text.get(lang, "") for text in texts)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from cnn_offset.domain.expiry import has_expired
 from cnn_offset.domain.status import CancellationStatus, OrderStatus
 from cnn_offset.domain.text import N_
 from cnn_offset.domain.units import SerialRange, first_overlap, total
-from cnn_offset.models import Cancellation, CancelledRange, Order, OrderLine
+from cnn_offset.models import Block, Cancellation, CancelledRange, Offer, Order, OrderLine
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
 from cnn_offset.plugins.registries.base import (
     CancellationReport,
@@ -21,7 +21,7 @@ from cnn_offset.plugins.registries.base import (
     RegistryConnector,
     ReportStatus,
 )
-from cnn_offset.services import Begin, accepting, stock
+from cnn_offset.services import Begin, accepting, cutover_steps, stock
 from cnn_offset.services.fulfilling import fulfil
 from cnn_offset.services.mailing import tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
@@ -29,6 +29,8 @@ from cnn_offset.services.moves import lock_order, move, note
 C = CancellationStatus
 ASK_AGAIN = timedelta(seconds=5)
 ASK_LATER = timedelta(minutes=15)
+HELD_BACK = timedelta(seconds=15)
+"""After which a cancellation is looked at again whose units are moving to another registry."""
 PATIENCE = 10
 """What has been open for so long is asked about after this part of that time again."""
 INTENT_HOLDS = timedelta(seconds=20)
@@ -51,7 +53,7 @@ def queue_cancellations(session: Session, order: Order, *, now: datetime) -> Non
 
 def queue_cancellation(session: Session, line: OrderLine, *, key: str, now: datetime) -> None:
     """Record the cancellation of a line's units under a key of its own, due now."""
-    order, block = line.order, line.block
+    order, block = line.order, _block_now(session, line)
     session.add(
         Cancellation(
             order_id=order.id,
@@ -67,6 +69,23 @@ def queue_cancellation(session: Session, line: OrderLine, *, key: str, now: date
             due_at=now,
         )
     )
+
+
+def _block_now(session: Session, line: OrderLine) -> Block:
+    """Return the block of a line's units; where its offer went, if that moved meanwhile (F3).
+
+    Asked of the database: what the session knows may be older than the order's lock.
+    """
+    session.flush()
+    block = session.scalars(
+        select(Block)
+        .join(Offer, Offer.block_id == Block.id)
+        .where(Offer.id == line.offer_id)
+        .execution_options(populate_existing=True)
+    ).one()
+    if line.block_id != block.id:
+        line.block_id = block.id
+    return block
 
 
 def pursue(
@@ -97,13 +116,18 @@ def pursue(
         if row.status is C.QUEUED and not _may_go_on(session, row, order):
             # Something is in doubt: what was never sent waits for a person's word.
             return clock() + ASK_LATER if order.status is OrderStatus.IN_REVIEW else None
-        key = row.key
-        connector = connectors.get(row.registry_id)
+        if row.status is C.QUEUED and cutover_steps.holds_back(session, row.registry_id):
+            return clock() + HELD_BACK
+        key, registry_id = row.key, row.registry_id
+        connector = connectors.get(registry_id)
     if connector is None:
         raise UnavailableError(f"registry {row.registry_id} is not configured")
     known = connector.fetch(key)
     with begin() as session:
         row = session.get_one(Cancellation, cancellation_id)
+        if row.registry_id != registry_id:
+            # Its units have moved to another registry while this one was asked.
+            return clock()
         if known.status is not ReportStatus.NOT_KNOWN:
             return record(session, row, known, connector, now=clock())
         # Locked, so that no dispute comes between this look and the intent.
@@ -113,6 +137,8 @@ def pursue(
             return _end(session, row, known, connector, phase, now=clock())
         if row.registry_sent_at is None and _has_expired(row, clock()):
             return _end(session, row, known, connector, phase, now=clock())
+        if row.status is C.QUEUED and cutover_steps.holds_back(session, registry_id):
+            return clock() + HELD_BACK
         if not _may_go_on(session, row, order) or not _may_send(row, connector, known):
             _doubt(session, row, why="sent, and the registry does not know it yet", now=clock())
             return clock() + _pause(clock() - (row.sent_at or clock()))
@@ -199,7 +225,12 @@ def _intend(
     """Claim the next send by compare-and-set; None if somebody else was first."""
     done = session.execute(
         update(Cancellation)
-        .where(Cancellation.id == row.id, Cancellation.sends == row.sends)
+        .where(
+            Cancellation.id == row.id,
+            Cancellation.sends == row.sends,
+            # Nor must its units have moved to another registry.
+            Cancellation.registry_id == row.registry_id,
+        )
         .values(
             sends=row.sends + 1,
             sent_at=now,
@@ -337,6 +368,7 @@ def fault(session: Session, row: Cancellation, report: CancellationReport) -> st
 
 
 def is_taken(session: Session, registry_id: str, serials: SerialRange) -> bool:
+    """Whether some unit of a range is known to be cancelled."""
     # No two ranges overlap: of those that end at or after its first unit only the one that
     # ends first can touch it.
     first = session.scalar(

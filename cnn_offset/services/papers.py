@@ -185,7 +185,7 @@ def _data(
         lines=tuple(
             PaperLine(
                 title=_in(line.block.activity.title, order.locale),
-                ref=line.block.activity.ref,
+                ref=line.block.activity.ref_in(line.block.registry_id),
                 unit_type=line.unit_type,
                 monitoring_start=line.monitoring_start,
                 monitoring_end=line.monitoring_end,

@@ -25,6 +25,7 @@ from cnn_offset.models import (
     Attestation,
     Cancellation,
     CancelledRange,
+    FormerRef,
     Order,
     RecordTerm,
 )
@@ -353,4 +354,13 @@ def project_slugs(session: Session, data: AttestationData) -> dict[tuple[str, st
             tuple_(Activity.registry_id, Activity.ref).in_(wanted)
         )
     )
-    return {(registry_id, ref): slug for registry_id, ref, slug in rows}
+    found = {(registry_id, ref): slug for registry_id, ref, slug in rows}
+    if wanted <= found.keys():
+        return found
+    # Registered elsewhere by now: the numbers it had before still lead to it (F3).
+    former = session.execute(
+        select(FormerRef.registry_id, FormerRef.ref, Activity.slug)
+        .join(Activity, Activity.id == FormerRef.activity_id)
+        .where(tuple_(FormerRef.registry_id, FormerRef.ref).in_(wanted))
+    )
+    return {(registry_id, ref): slug for registry_id, ref, slug in former} | found

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.text import N_, slug
-from cnn_offset.models import Activity, ActivityKind
+from cnn_offset.models import Activity, ActivityKind, FormerRef
 from cnn_offset.models.base import Localised
 from cnn_offset.services import ServiceError
 from cnn_offset.services.moves import note
@@ -52,7 +52,11 @@ def register_activity(
     taken = ServiceError(
         N_("Project %(ref)s of this registry is registered already."), ref=wanted.ref
     )
-    if session.scalar(known):
+    former = select(FormerRef.id).where(
+        FormerRef.registry_id == wanted.registry_id,
+        func.upper(FormerRef.ref) == wanted.ref.upper(),
+    )
+    if session.scalar(known) or session.scalar(former):
         raise taken
     made = as_activity(wanted, free_slug(session, wanted, set()), now=now)
     try:
@@ -106,7 +110,13 @@ def registered(
         wanted = wanted.where(Activity.registry_id == registry_id)
     if words:
         wanted = wanted.where(
-            or_(Activity.ref == words.upper(), Activity.slug.contains(slug(words), autoescape=True))
+            or_(
+                Activity.ref == words.upper(),
+                Activity.id.in_(
+                    select(FormerRef.activity_id).where(FormerRef.ref == words.upper())
+                ),
+                Activity.slug.contains(slug(words), autoescape=True),
+            )
         )
     if before is not None:
         wanted = wanted.where(Activity.id < before)
