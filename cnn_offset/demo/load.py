@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cnn_offset.demo import TOTP_SECRET
+from cnn_offset.demo.earlier import REGISTRY, add_earlier
 from cnn_offset.demo.pictures import draw
 from cnn_offset.demo.reading import Demo, DemoActivity, DemoBlock, DemoProvider, read_demo
 from cnn_offset.domain.status import PayoutStatus
@@ -86,6 +87,8 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
         read_account(begin, account_id, connectors=platform.registries, clock=platform.clock)
     with begin() as session:
         new = _make_offers(session, demo, now)
+        if REGISTRY in platform.registries:
+            add_earlier(session, now=now)
     _add_staff(begin, demo.providers, now)
     blocks, offers = len(list(_all_blocks(demo))), len(list(_offered(demo)))
     return DemoSummary(len(providers), len(activities), blocks, offers, new)
