@@ -15,7 +15,7 @@ from cnn_offset.services.importing.cells import Cells
 from cnn_offset.services.importing.faults import RowFaultError
 from cnn_offset.services.importing.kinds import Outcome, Understood
 from cnn_offset.services.importing.layout import Headings, Layout, require
-from cnn_offset.services.importing.overlaps import Taken, near, same_moment, touching
+from cnn_offset.services.importing.overlaps import Known, Taken, near, touching
 from cnn_offset.services.importing.serials import COLUMNS, Units, check_columns, read_units
 
 _PROCESS: Final = 80
@@ -106,28 +106,25 @@ class Blocks:
             issued: Issued = row.what
             wanted = issued.units.range
             found = near(known, place, wanted)
-            there = (found.first, found.last, found.completed_at) if found else None
-            there = there or self._taken.find(wanted)
+            there = (
+                Known(found.first, found.last, found.completed_at, found.activity_ref)
+                if found
+                else self._taken.find(wanted)
+            )
             if there is not None:
-                first, last, moment = there
-                same_units = (first, last) == (wanted.first, wanted.last)
-                if (
-                    same_units
-                    and same_moment(moment, issued.completed_at)
-                    and (found is None or found.activity_ref == issued.units.ref)
-                ):
+                if there.is_same(wanted, issued.completed_at, issued.units.ref):
                     done.known += 1
-                    continue
-                done.refuse(
-                    row.number,
-                    f"units {first} to {last} of {wanted.series} were issued already, "
-                    f"at {moment:%Y-%m-%d %H:%M:%S} UTC",
-                )
+                else:
+                    done.refuse(
+                        row.number,
+                        f"units {there.first} to {there.last} of {wanted.series} were issued "
+                        f"already, for project {there.ref} at {there.moment:%Y-%m-%d %H:%M:%S} UTC",
+                    )
                 continue
             if issued.oddity:
                 done.warn(row.number, issued.oddity)
             done.accepted += 1
-            self._taken.add(wanted, issued.completed_at)
+            self._taken.add(wanted, issued.completed_at, issued.units.ref)
             new.append(issued)
         if write and new:
             session.execute(insert(_TABLE), [_values(self._registry_id, each) for each in new])

@@ -23,7 +23,7 @@ from cnn_offset.models import (
 from cnn_offset.services.importing.cells import Cells
 from cnn_offset.services.importing.kinds import Outcome, Understood
 from cnn_offset.services.importing.layout import Headings, Layout, require
-from cnn_offset.services.importing.overlaps import Taken, near, same_moment, touching
+from cnn_offset.services.importing.overlaps import Known, Taken, near, touching
 from cnn_offset.services.importing.serials import COLUMNS, Units, check_columns, read_units
 from cnn_offset.services.remembering import index_batch
 
@@ -127,7 +127,7 @@ class History:
             CancelledRange.cancellation_id,
             CancelledRange.historic_id,
         )
-        moments = _moments(session, cancelled)
+        owners = _owners(session, cancelled)
         issued = touching(
             session,
             Issuance,
@@ -144,18 +144,16 @@ class History:
         for place, (row, past) in enumerate(zip(rows, pasts, strict=True)):
             wanted = past.units.range
             found = near(cancelled, place, wanted)
-            earlier = self._taken.find(wanted)
-            if found is not None:
-                known_at = moments.get((found.cancellation_id, found.historic_id))
-                ours = found.cancellation_id is not None
-                clash = _clash(past, found.first, found.last, known_at, ours=ours)
-            elif earlier is not None:
-                clash = _clash(past, *earlier, ours=False)
-            else:
-                clash = None
-            if clash == "":
+            ours = found is not None and found.cancellation_id is not None
+            there = (
+                Known(found.first, found.last, *owners[found.cancellation_id, found.historic_id])
+                if found
+                else self._taken.find(wanted)
+            )
+            if there and there.is_same(wanted, past.completed_at, past.units.ref):
                 done.known += 1
                 continue
+            clash = _clash(past, there, ours=ours) if there else ""
             outside = "" if clash else _outside(past, issued.get(place), reported)
             if clash or outside:
                 done.refuse(row.number, clash or outside)
@@ -174,7 +172,7 @@ class History:
                     f"the units are of {past.units.party}",
                 )
             done.accepted += 1
-            self._taken.add(wanted, past.completed_at)
+            self._taken.add(wanted, past.completed_at, past.units.ref)
             new.append(past)
         if write and new:
             self._enter(session, new, activities, now)
@@ -234,16 +232,17 @@ class History:
         index_batch(session, entered, now=now)
 
 
-def _clash(past: Past, first: int, last: int, known_at: datetime | None, *, ours: bool) -> str:
-    """Say what is wrong with units that are cancelled already; empty if it is this very row."""
+def _clash(past: Past, there: Known, *, ours: bool) -> str:
+    """Say what is wrong with units that are cancelled already, otherwise than a row tells."""
     wanted = past.units.range
     whose = "by this platform" if ours else "by an imported cancellation"
-    if (first, last) != (wanted.first, wanted.last):
-        return f"units {first} to {last} of {wanted.series} are cancelled already, {whose}"
-    if not same_moment(known_at, past.completed_at):
-        when = f" at {known_at:%Y-%m-%d %H:%M:%S} UTC" if known_at else ""
-        return f"the same units are cancelled already, {whose}{when}"
-    return ""
+    if (there.first, there.last) != (wanted.first, wanted.last):
+        return (
+            f"units {there.first} to {there.last} of {wanted.series} are cancelled already, {whose}"
+        )
+    of = f" of project {there.ref}" if there.ref not in ("", past.units.ref) else ""
+    when = f" at {there.moment:%Y-%m-%d %H:%M:%S} UTC" if there.moment else ""
+    return f"the same units are cancelled already, {whose}{of}{when}"
 
 
 def _outside(past: Past, issued: Any | None, reported: Collection[str]) -> str:
@@ -265,23 +264,27 @@ def _outside(past: Past, issued: Any | None, reported: Collection[str]) -> str:
     return ""
 
 
-def _moments(
+def _owners(
     session: Session, cancelled: Mapping[int, Any]
-) -> dict[tuple[int | None, int | None], datetime | None]:
-    """Return when the cancellations were completed that own the ranges."""
-    found: dict[tuple[int | None, int | None], datetime | None] = {}
+) -> dict[tuple[int | None, int | None], tuple[datetime | None, str]]:
+    """Return when the cancellations that own the ranges were completed, and of which project
+    they are, as far as that is to be compared.
+    """
+    found: dict[tuple[int | None, int | None], tuple[datetime | None, str]] = {}
     historic = {row.historic_id for row in cancelled.values()} - {None}
     own = {row.cancellation_id for row in cancelled.values()} - {None}
-    for row_id, moment in session.execute(
-        select(HistoricCancellation.id, HistoricCancellation.completed_at).where(
-            HistoricCancellation.id.in_(historic)
-        )
+    for past_id, moment, ref in session.execute(
+        select(
+            HistoricCancellation.id,
+            HistoricCancellation.completed_at,
+            HistoricCancellation.activity_ref,
+        ).where(HistoricCancellation.id.in_(historic))
     ):
-        found[None, row_id] = moment
-    for row_id, completed_at in session.execute(
+        found[None, past_id] = moment, ref
+    for own_id, completed_at in session.execute(
         select(Cancellation.id, Cancellation.completed_at).where(Cancellation.id.in_(own))
     ):
-        found[row_id, None] = completed_at
+        found[own_id, None] = completed_at, ""
     return found
 
 

@@ -130,13 +130,15 @@ def _kept(
 
 
 def _place(name: str, headings: Sequence[str], wanted: Sequence[str]) -> int | None:
-    words = {word(each) for each in wanted}
-    found = [place for place, each in enumerate(headings) if each and word(each) in words]
-    if len(found) > 1:
-        raise FileFaultError(
-            f"{name} has the column “{headings[found[0]]}” twice; name another in the mapping"
-        )
-    return found[0] if found else None
+    for each in wanted:
+        found = [place for place, heading in enumerate(headings) if word(heading) == word(each)]
+        if len(found) > 1:
+            raise FileFaultError(
+                f"{name} has the column “{headings[found[0]]}” twice; name another in the mapping"
+            )
+        if found:
+            return found[0]
+    return None
 
 
 def require(layout: Layout, *names: str) -> None:

@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -26,8 +26,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from cnn_offset.domain.units import SerialRange
 
-SAME_MOMENT: Final = timedelta(seconds=1)
-"""A spreadsheet rounds what a registry wrote to the millionth of a second."""
+_SAME_MOMENT: Final = timedelta(seconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -91,34 +90,51 @@ def _wanted(session: Session, pairs: Sequence[tuple[str, int]]) -> FromClause:
     )
 
 
+class Known(NamedTuple):
+    """A range that is there already."""
+
+    first: int
+    last: int
+    moment: datetime | None
+    ref: str
+    """The number of its project; empty if that need not be compared."""
+
+    def is_same(self, wanted: SerialRange, moment: datetime, ref: str) -> bool:
+        """Whether it is the very thing that another row tells."""
+        return (
+            (self.first, self.last) == (wanted.first, wanted.last)
+            and self.moment is not None
+            # A spreadsheet rounds what a registry wrote to the millionth of a second.
+            and abs(self.moment - moment) < _SAME_MOMENT
+            and self.ref in ("", ref)
+        )
+
+
 class Taken:
-    """Ranges that earlier rows of the file have taken: three numbers for each."""
+    """Ranges that earlier rows of the file have taken: four numbers for each."""
 
     def __init__(self) -> None:
-        self._series: dict[str, tuple[array[int], array[int], array[int]]] = {}
+        self._series: dict[str, tuple[array[int], ...]] = {}
 
-    def find(self, wanted: SerialRange) -> tuple[int, int, datetime] | None:
-        """Return first, last and moment of a range that shares a unit with ``wanted``."""
-        firsts, lasts, moments = self._series.get(wanted.series, (array("q"),) * 3)
+    def find(self, wanted: SerialRange) -> Known | None:
+        """Return a range that shares a unit with ``wanted``."""
+        firsts, lasts, moments, refs = self._series.get(wanted.series, (array("q"),) * 4)
         at = bisect_left(lasts, wanted.first)
         if at < len(firsts) and firsts[at] <= wanted.last:
-            return firsts[at], lasts[at], _EPOCH + moments[at] * _MICROSECOND
+            moment = _EPOCH + moments[at] * _MICROSECOND
+            return Known(firsts[at], lasts[at], moment, str(refs[at]))
         return None
 
-    def add(self, taken: SerialRange, moment: datetime) -> None:
+    def add(self, taken: SerialRange, moment: datetime, ref: str) -> None:
         """Keep a range, which must not overlap any other."""
-        firsts, lasts, moments = self._series.setdefault(
-            taken.series, (array("q"), array("q"), array("q"))
+        firsts, lasts, moments, refs = self._series.setdefault(
+            taken.series, (array("q"), array("q"), array("q"), array("q"))
         )
         at = bisect_left(lasts, taken.first)
         firsts.insert(at, taken.first)
         lasts.insert(at, taken.last)
         moments.insert(at, (moment - _EPOCH) // _MICROSECOND)
-
-
-def same_moment(one: datetime | None, two: datetime) -> bool:
-    """Whether two moments are one, but for rounding."""
-    return one is not None and abs(one - two) < SAME_MOMENT
+        refs.insert(at, int(ref))
 
 
 def near(found: Mapping[int, Any], place: int, wanted: SerialRange) -> Any | None:

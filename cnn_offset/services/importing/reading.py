@@ -8,6 +8,7 @@ import hashlib
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -28,6 +29,8 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NOT_IN_1252: Final = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_BROKEN: Final = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, ParseError)
+"""What reading a broken workbook may end in."""
 _LOST: Final = re.compile("[\udc80-\udcff\ufffd]")
 """What stands for bytes that are no letters in the file's encoding."""
 
@@ -173,13 +176,14 @@ def _separator(source: Source) -> str:
 
 def _workbook(source: Source) -> Iterator[tuple[Sequence[Any], str]]:
     name = source.path.name
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(source.path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, ParseError) as error:
-        raise FileFaultError(f"{name} is no workbook (XLSX) that can be read") from error
-    try:
+    # Opened here: what a workbook is called does not matter.
+    with source.path.open("rb") as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        except _BROKEN as error:
+            raise FileFaultError(f"{name} is no workbook (XLSX) that can be read") from error
         sheet = _sheet(name, book, source.plan.sheet)
         # What the file says of its size is often wrong.
         sheet.reset_dimensions()
@@ -190,7 +194,7 @@ def _workbook(source: Source) -> Iterator[tuple[Sequence[Any], str]]:
                     # Of dates that are none; such a cell comes as “#VALUE!”.
                     warnings.simplefilter("ignore")
                     some = list(islice(rows, _ROWS))
-            except (zipfile.BadZipFile, KeyError, ValueError, OSError, ParseError) as error:
+            except _BROKEN as error:
                 raise FileFaultError(
                     f"{name} is damaged: not all of its rows can be read"
                 ) from error
@@ -198,8 +202,6 @@ def _workbook(source: Source) -> Iterator[tuple[Sequence[Any], str]]:
                 return
             for row in some:
                 yield row, ""
-    finally:
-        book.close()
 
 
 def _sheet(name: str, book: Any, wanted: str | int) -> Any:

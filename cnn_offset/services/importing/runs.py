@@ -60,7 +60,7 @@ class Report:
         self.unchecked += outcome.unchecked
         self.refused += refused
         self.warned += len(outcome.remarks) - refused
-        for each in outcome.remarks:
+        for each in sorted(outcome.remarks, key=lambda remark: remark.number):
             shown = self.refusals if each.refused else self.warnings
             if len(shown) < SHOWN:
                 shown.append(each)

@@ -17,7 +17,7 @@ from cnn_offset.services.tables import word
 
 COLUMNS: Final[Headings] = {
     "party": ("party", "host party", "originating party"),
-    "ref": ("ref", "reference", "reference number", "project", "project number", "cdm project"),
+    "ref": ("ref", "reference number", "project", "project number", "cdm project"),
     "unit": ("unit", "unit type", "type of unit"),
     "cp": ("cp", "commitment period"),
     "block_start": ("block_start", "start block", "from", "start serial"),
