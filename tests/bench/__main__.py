@@ -1,4 +1,4 @@
-"""``python -m tests.bench [catalogue] [orders] [papers] [workspace] [desk]``: speed, side by side in one run."""
+"""``python -m tests.bench [catalogue] [orders] [papers] [workspace] [desk] [history]``: speed, side by side in one run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import catalogue, desk, orders, papers, workspace
+from tests.bench import catalogue, desk, history, orders, papers, workspace
 
 PARTS = {
     "catalogue": catalogue.run,
@@ -15,6 +15,7 @@ PARTS = {
     "papers": papers.run,
     "workspace": workspace.run,
     "desk": desk.run,
+    "history": history.run,
 }
 
 
