@@ -14,7 +14,14 @@ from werkzeug.routing import Rule
 
 from cnn_offset.domain.casework import CaseKind, CaseSide, Voice
 from cnn_offset.domain.staff import OperatorRole, StaffRole
-from cnn_offset.domain.status import BankEntryStatus, ListingStatus, MessageStatus, SurveyStatus
+from cnn_offset.domain.status import (
+    BankEntryStatus,
+    CancellationStatus,
+    ListingStatus,
+    MessageStatus,
+    ReplacementStatus,
+    SurveyStatus,
+)
 from cnn_offset.domain.units import UnitType
 from cnn_offset.extensions import db, platform
 from cnn_offset.models import (
@@ -26,6 +33,7 @@ from cnn_offset.models import (
     BankEntry,
     BankStatement,
     Block,
+    Cancellation,
     Case,
     CaseFile,
     CaseMessage,
@@ -50,6 +58,7 @@ from cnn_offset.models import (
     ProposalKind,
     Provider,
     RegistryAccount,
+    Replacement,
     Survey,
     UnmappedBlock,
     User,
@@ -250,6 +259,7 @@ def make_world(app: Flask, clock: Clock) -> World:
         }
         case, file = _case(order, clock)
         made.values |= _correction(order, clock)
+        made.values["replacement_id"] = _replacement(order, clock)
         made.by_endpoint = {
             "checkout": {"token": db.session.get_one(Checkout, order.checkout_id).token},
             "hooks": {"method_id": "paypal"},
@@ -369,6 +379,43 @@ def _sent_mail(order: Order) -> int:
     mail = db.session.scalars(select(Message).where(Message.order_id == order.id).limit(1)).one()
     mail.status = MessageStatus.SENT
     return mail.id
+
+
+def _replacement(order: Order, clock: Clock) -> int:
+    """A question to the purchaser that is closed by now."""
+    line = order.lines[0]
+    block = line.block
+    refused = Cancellation(
+        order_id=order.id,
+        order_line_id=line.id,
+        key="c-world",
+        registry_id=block.registry_id,
+        account_ref=block.account_ref,
+        block_ref=block.block_ref,
+        quantity=line.quantity,
+        beneficiary=order.beneficiary,
+        reason=order.reason,
+        status=CancellationStatus.GIVEN_UP,
+        created_at=clock(),
+    )
+    db.session.add(refused)
+    db.session.flush()
+    asked = Replacement(
+        order_id=order.id,
+        order_line_id=line.id,
+        cancellation_id=refused.id,
+        old_offer_id=line.offer_id,
+        old_block_id=block.id,
+        offer_id=line.offer_id,
+        block_id=block.id,
+        status=ReplacementStatus.LAPSED,
+        asked_by="another@example.org",
+        asked_at=clock(),
+        answer_by=clock(),
+    )
+    db.session.add(asked)
+    db.session.flush()
+    return asked.id
 
 
 def _correction(order: Order, clock: Clock) -> dict[str, int]:

@@ -28,6 +28,7 @@ from cnn_offset.domain.status import (
     PAYOUT_MOVES,
     PROPOSAL_MOVES,
     REFUND_MOVES,
+    REPLACEMENT_MOVES,
     SURVEY_MOVES,
     ApplicationStatus,
     AttestationStatus,
@@ -49,6 +50,7 @@ from cnn_offset.domain.status import (
     PayoutStatus,
     ProposalStatus,
     RefundStatus,
+    ReplacementStatus,
     SurveyStatus,
     is_move,
 )
@@ -58,6 +60,7 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (ORDER_MOVES, OrderStatus, OrderStatus.PLACED),
     (PAYMENT_MOVES, PaymentStatus, PaymentStatus.CREATED),
     (CANCELLATION_MOVES, CancellationStatus, CancellationStatus.QUEUED),
+    (REPLACEMENT_MOVES, ReplacementStatus, ReplacementStatus.ASKED),
     (ATTESTATION_MOVES, AttestationStatus, AttestationStatus.QUEUED),
     (MESSAGE_MOVES, MessageStatus, MessageStatus.QUEUED),
     (DELIVERY_MOVES, DeliveryStatus, DeliveryStatus.STORED),
@@ -135,6 +138,7 @@ def test_an_unknown_cancellation_is_never_queued_again() -> None:
         (ORDER_MOVES, OrderStatus.FULFILLED),
         (ORDER_MOVES, OrderStatus.REFUNDED),
         (CANCELLATION_MOVES, CancellationStatus.CONFIRMED),
+        (CANCELLATION_MOVES, CancellationStatus.GIVEN_UP),
         (ATTESTATION_MOVES, AttestationStatus.ISSUED),
     ],
 )
