@@ -50,6 +50,7 @@ from cnn_offset.models import (
 from cnn_offset.plugins.errors import PluginError
 from cnn_offset.plugins.payments.base import StatementPlugin
 from cnn_offset.services import (
+    LEFT_ALONE,
     ServiceError,
     attesting,
     bank_details,
@@ -61,6 +62,7 @@ from cnn_offset.services import (
     mailing,
     offering,
     ordering,
+    pause_for,
     paying,
     paying_out,
     reconciling,
@@ -82,11 +84,9 @@ MISSES = 3
 registry does not keep payments and mails waiting."""
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=15)
-PATIENCE = timedelta(hours=1)
-"""Who asks to be left alone for longer is asked again after this."""
 FARTHEST: Mapping[type[Any], timedelta] = {
     Payment: timedelta(hours=7),
-    Cancellation: PATIENCE + LONGEST_PAUSE,
+    Cancellation: LEFT_ALONE + LONGEST_PAUSE,
     Attestation: 2 * LONGEST_PAUSE,
     WebhookDelivery: 2 * LONGEST_PAUSE,
     Message: 2 * LONGEST_PAUSE,
@@ -95,7 +95,7 @@ FARTHEST: Mapping[type[Any], timedelta] = {
     PayoutMethod: timedelta(hours=25),
     Refund: 2 * LONGEST_PAUSE,
     RegistryAccount: 2 * holdings.READ_AGAIN,
-    Night: PATIENCE + LONGEST_PAUSE,
+    Night: LEFT_ALONE + LONGEST_PAUSE,
 }
 """What is due later than this was made so by a clock that has stepped back since, and counts
 as due now (trust-facts.md 1.12). Orders and checkouts may wait for months."""
@@ -384,13 +384,14 @@ def _attempt(
     fence = _claim(kind, row_id, now=here.clock(), due_only=due_only)
     if fence is None:
         return None
-    leave_alone = None
+    leave_alone = timedelta(0)
     try:
         due_at, error = work(here, row_id), ""
     except (PluginError, OSError, paying.MethodFailedError) as failure:
         log.warning("%s %s: %s", table, row_id, failure)
         due_at, error = None, f"{type(failure).__name__}: {failure}"
-        leave_alone = getattr(failure, "retry_after", None)
+        if isinstance(failure, PluginError):
+            leave_alone = pause_for(failure, leave_alone)
     except Exception as failure:
         log.exception("%s %s failed", table, row_id)
         due_at, error = None, f"{type(failure).__name__}: {failure}"
@@ -439,7 +440,7 @@ def _finish(
     due_at: datetime | None,
     error: str,
     now: datetime,
-    leave_alone: timedelta | None = None,
+    leave_alone: timedelta = timedelta(0),
 ) -> None:
     """Give the lease back, unless somebody has taken it since.
 
@@ -448,7 +449,7 @@ def _finish(
     with unit_of_work() as session:
         if error:
             attempts = session.scalar(select(kind.attempts).where(kind.id == row_id)) or 1
-            due_at = now + max(_pause(attempts), min(leave_alone or timedelta(0), PATIENCE))
+            due_at = now + max(_pause(attempts), leave_alone)
         values: dict[str, Any] = {
             # Whoever rang meanwhile has set another due_at: that one holds.
             "due_at": case((kind.due_at == kind.lease_until, due_at), else_=kind.due_at),

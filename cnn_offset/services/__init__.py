@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.orm import Session
 
+from cnn_offset.plugins.errors import PluginError
+
 Begin = Callable[[], AbstractContextManager[Session]]
 """Opens one writing transaction, committed when the block ends without an exception."""
+
+
+LEFT_ALONE: Final = timedelta(hours=1)
+"""Who asks to be left alone for longer is asked again after this."""
+
+
+def pause_for(error: PluginError, least: timedelta) -> timedelta:
+    """Return when to call again: not before the other side has had the rest it asked for."""
+    return max(least, min(error.retry_after or timedelta(0), LEFT_ALONE))
 
 
 def announce(session: Session, table: str, row_id: int, due_at: datetime) -> None:

@@ -21,7 +21,7 @@ from cnn_offset.plugins.registries.base import (
     RegistryConnector,
     ReportStatus,
 )
-from cnn_offset.services import Begin, accepting, cutover_steps, stock
+from cnn_offset.services import Begin, accepting, cutover_steps, pause_for, stock
 from cnn_offset.services.fulfilling import fulfil
 from cnn_offset.services.mailing import tell_purchaser
 from cnn_offset.services.moves import lock_order, move, note
@@ -42,6 +42,7 @@ HEARD_LATE = "heard late"
 """What a registry says of a cancellation that it had refused, as an event."""
 ENDED = N_("It was not sent: the registry cancels nothing any more.")
 EXPIRED = N_("It was not sent: the units have expired.")
+CHANGED = N_("It was not sent: the registry says now that these are units of another kind.")
 NEVER_SAID = N_("The registry has closed and never said whether it made this cancellation.")
 
 
@@ -135,8 +136,9 @@ def pursue(
         phase = (registry_dates or {}).get(row.registry_id, RegistryDates()).phase(clock())
         if phase in (RegistryPhase.ENDED, RegistryPhase.CLOSED):
             return _end(session, row, known, connector, phase, now=clock())
-        if row.registry_sent_at is None and _has_expired(row, clock()):
-            return _end(session, row, known, connector, phase, now=clock())
+        unfit = _unfit(row, clock())
+        if row.registry_sent_at is None and unfit:
+            return _end(session, row, known, connector, phase, unfit, now=clock())
         if row.status is C.QUEUED and cutover_steps.holds_back(session, registry_id):
             return clock() + HELD_BACK
         if not _may_go_on(session, row, order) or not _may_send(row, connector, known):
@@ -154,7 +156,7 @@ def pursue(
         with begin() as session:
             row = session.get_one(Cancellation, cancellation_id)
             _doubt(session, row, why=str(error), now=clock())
-        return clock() + ASK_AGAIN
+        return clock() + pause_for(error, ASK_AGAIN)
     with begin() as session:
         row = session.get_one(Cancellation, cancellation_id)
         return record(session, row, report, connector, now=clock())
@@ -166,6 +168,7 @@ def _end(
     known: CancellationReport,
     connector: RegistryConnector,
     phase: RegistryPhase,
+    why: str = ENDED,
     *,
     now: datetime,
 ) -> datetime | None:
@@ -178,16 +181,22 @@ def _end(
         elif known.registry_time < row.registry_sent_at + connector.settle:
             _doubt(session, row, why="sent, and the registry does not know it yet", now=now)
             return now + _pause(now - (row.sent_at or now))
-    expired = phase not in (RegistryPhase.ENDED, RegistryPhase.CLOSED)
-    row.registry_said = NEVER_SAID if new is C.MISMATCHED else EXPIRED if expired else ENDED
+    row.registry_said = NEVER_SAID if new is C.MISMATCHED else why
     if move(session, row, new, actor="clock", why=row.registry_said, now=now):
         _review(session, row, row.registry_said, now=now)
     return None
 
 
-def _has_expired(row: Cancellation, now: datetime) -> bool:
-    """Whether the units are valid no more, by the registry's latest word."""
-    return has_expired(row.line.block.expires_on or row.line.expires_on, now)
+def _unfit(row: Cancellation, now: datetime) -> str:
+    """Say why units are not what was ordered any more, by the registry's latest word.
+
+    An order keeps the type of unit it was placed with: nothing else is cancelled for it
+    without a person's word.
+    """
+    line = row.line
+    if has_expired(line.block.expires_on or line.expires_on, now):
+        return EXPIRED
+    return CHANGED if line.block.unit_type is not line.unit_type else ""
 
 
 def _may_go_on(session: Session, row: Cancellation, order: Order) -> bool:

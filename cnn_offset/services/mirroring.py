@@ -80,13 +80,12 @@ def is_strange(
     told = set(listed.blocks) | listed.gone
     for start in range(0, len(listed.blocks), BATCH):
         part = dict(list(listed.blocks.items())[start : start + BATCH])
-        known = set(
-            session.execute(
-                select(Block.block_ref, Block.series, Block.first, Block.last).where(
-                    *in_account(account), Block.block_ref.in_(part)
-                )
-            ).tuples()
+        rows = session.execute(
+            select(Block.block_ref, Block.series, Block.first, Block.last).where(
+                *in_account(account), Block.block_ref.in_(part)
+            )
         )
+        known = {tuple(row) for row in rows}
         for ref, report in part.items():
             issued = report.issued
             if (ref, issued.series, issued.first, issued.last) not in known and any(

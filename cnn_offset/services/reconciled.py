@@ -28,13 +28,10 @@ def last_nights(
     session: Session, registry_ids: Iterable[str], *, nights: int = NIGHTS
 ) -> Mapping[str, Sequence[NightShown]]:
     """Return the newest nights of each registry that are over; none for one without any."""
-    open_: dict[int | None, int] = dict(
-        session.execute(
-            select(Difference.night_id, func.count()).where(IS_OPEN).group_by(Difference.night_id)
-        )
-        .tuples()
-        .all()
+    counted = session.execute(
+        select(Difference.night_id, func.count()).where(IS_OPEN).group_by(Difference.night_id)
     )
+    open_: dict[int | None, int] = dict(counted.all())
     found = {}
     for registry_id in registry_ids:
         rows = session.scalars(
