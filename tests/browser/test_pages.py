@@ -22,8 +22,12 @@ PAGES = (
     "/projects/ichu-wasi-clean-kitchens",
     "/basket",
     "/record",
+    "/record?host=PE",
+    "/record/earlier-2",
     "/figures",
+    "/figures?period=2019",
     "/check",
+    "/check?number=VC31877/2018",
     "/check?number=VC999999/2026",
     "/orders/lost",
     "/how-it-works",
@@ -74,6 +78,7 @@ STAFF = {
         "/operator/cases",
         "/operator/cases/new",
         "/operator/corrections",
+        "/operator/earlier?number=31877",
         "/operator/pages",
         "/operator/pages/mails",
         "/operator/people",
@@ -100,6 +105,7 @@ INNER = {
     "/provider/offers": "main a[href*='/provider/offers/']",
     "/provider/listings": "main table a",
     "/provider/staff": "main table a",
+    "/operator/earlier?number=31877": "main table a",
     "/operator/providers": "main table a",
     "/operator/pages": "main table a",
     "/operator/pages/mails": "main a[href*='/operator/pages/mails/']",
@@ -113,6 +119,7 @@ def test_public_pages(visit: Callable[..., Visitor], lang: str) -> None:
     for path in PAGES:
         visitor.go(path)
     visitor.go("/orders/nobody-has-this-link", 404)
+    visitor.go("/record/order?number=5", 404)
     visitor.go("/nothing-is-here", 404)
 
 
