@@ -165,7 +165,10 @@ def test_the_last_day_is_valid_whole() -> None:
 def test_units_that_expire_only_narrow_a_registrys_dates(
     dates: list[datetime], known: tuple[bool, ...], day: date, now: datetime
 ) -> None:
-    whole = RegistryDates(*(each if yes else None for each, yes in zip(dates, known, strict=True)))
+    opens, last_order, last_cancellation, closed = (
+        each if yes else None for each, yes in zip(dates, known, strict=True)
+    )
+    whole = RegistryDates(opens, last_order, last_cancellation, closed)
     narrow = narrowed(whole, day)
     if narrow.phase(now) is RegistryPhase.OPEN:
         assert whole.phase(now) is RegistryPhase.OPEN
