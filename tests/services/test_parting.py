@@ -24,12 +24,18 @@ from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import (
     Cancellation,
     Event,
+    Order,
+    OrderFee,
+    PaperKind,
+    Payment,
 )
 from cnn_offset.plugins.registries.base import CancellationReport, ReportStatus
 from cnn_offset.services import (
     ServiceError,
     cancelling,
     deciding,
+    fee_statements,
+    papers,
     parting,
     replacing,
 )
@@ -268,3 +274,33 @@ def test_the_check_sees_what_does_not_fit(pair: Pair) -> None:
     db.session.execute(db.text("UPDATE payment SET waived_minor = 1 WHERE id = :n"), {"n": number})
     assert any("waived" in each for each in check_all(db.session(), jobs.platform().files))
     db.session.rollback()
+
+
+def test_the_fee_of_the_part_goes_back_with_it(pair: Pair) -> None:
+    order_id = pair.refused()
+    with unit_of_work() as session:
+        session.get_one(Payment, paid_by(order_id).id).fee_minor = 185
+    pair.give_back(order_id)
+    fee, order = OrderFee(amount_minor=185), db.session.get_one(Order, order_id)
+    assert fee_statements.due(fee, order, [paid_by(order_id)]) == 185
+    pay_back(pair.shop, order_id)
+    # In proportion: 25 of 37 dollars stay.
+    assert list(pair.shop.pay.fees_back.values()) == [Money(60, "USD")]
+    order = db.session.get_one(Order, order_id)
+    assert fee_statements.due(fee, order, [paid_by(order_id)]) == 125
+
+
+def test_a_receipt_says_what_was_paid(pair: Pair) -> None:
+    order_id = pair.refused()
+    pair.give_back(order_id)
+    with unit_of_work() as session:
+        paper = papers.issue_paper(
+            session,
+            session.get_one(Order, order_id),
+            PaperKind.RECEIPT,
+            method_titles={},
+            actor="purchaser",
+            now=pair.shop.clock(),
+        )
+        assert paper.data["total_minor"] == 3700
+        assert [each["quantity"] for each in paper.data["lines"]] == [10, 4]

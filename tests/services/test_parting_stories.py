@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -18,13 +20,14 @@ from cnn_offset.domain.status import (
     PaymentStatus,
     ReplacementStatus,
 )
-from cnn_offset.extensions import db
+from cnn_offset.extensions import db, unit_of_work
 from cnn_offset.models import (
     Attestation,
     Cancellation,
     Event,
     Order,
     OrderLine,
+    Replacement,
 )
 from cnn_offset.services import (
     ServiceError,
@@ -36,6 +39,7 @@ from cnn_offset.services import (
 from cnn_offset.services.attention import Kind
 from cnn_offset.services.attesting import attestation_data
 from tests.parting import (
+    ANNE,
     Namer,
     Pair,
     decide,
@@ -226,3 +230,49 @@ def test_of_two_decisions_the_first_counts(pair: Pair, first: str) -> None:
     assert findings(shop) == []
     shop.work()
     assert pair.interim.units() == (0 if first in ("refund", "part") else 4)
+
+
+def test_the_purchaser_agrees_while_an_operator_gives_the_part_back(pair: Pair) -> None:
+    shop = pair.shop
+    order_id, other = pair.refused(), pair.other()
+    asked = pair.ask(order_id, other).id
+    number, state = pair.row(order_id, "a64_interim").id, deciding.state_of(db.session(), order_id)
+    db.session.remove()
+    barrier, told = threading.Barrier(2), []
+
+    def agree() -> None:
+        with unit_of_work() as session:
+            replacing.agree(session, session.get_one(Replacement, asked), now=shop.clock())
+
+    def give_back() -> None:
+        parting.give_back(
+            unit_of_work,
+            number,
+            connectors={"a64_interim": pair.interim},
+            state=state,
+            reason="so",
+            actor=ANNE,
+            now=shop.clock(),
+        )
+
+    def at_once(act: Callable[[], None]) -> None:
+        with shop.app.app_context():
+            barrier.wait()
+            try:
+                act()
+            except ServiceError as error:
+                told.append(error.message)
+            finally:
+                db.session.remove()
+
+    both = [threading.Thread(target=at_once, args=(act,)) for act in (agree, give_back)]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    assert len(told) == 1
+    assert findings(shop) == []
+    shop.work()
+    assert shop.status(order_id) is O.FULFILLED
+    given_back = db.session.get_one(Order, order_id).given_back.minor
+    assert pair.interim.units() == (0 if given_back else 4)
