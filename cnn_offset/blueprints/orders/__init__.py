@@ -50,7 +50,7 @@ def show(token: str) -> ResponseReturnValue:
         offered=methods,
         withheld=withheld,
         methods=platform().payments,
-        registries=platform().registries,
+        registries=platform().registry_titles,
         qr=_qr(payment.qr) if payment and payment.qr else "",
         siblings=_siblings(order),
         papers=papers_of(db.session(), order),

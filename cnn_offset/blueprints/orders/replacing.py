@@ -50,7 +50,7 @@ def _page(token: str, replacement_id: int, typed: Typed) -> ResponseReturnValue:
         order=order,
         asked=asked,
         is_open=asked.status is ReplacementStatus.ASKED and platform().clock() < asked.answer_by,
-        registries=platform().registries,
+        registries=platform().registry_titles,
         values=typed.values,
         errors=typed.errors,
     )
