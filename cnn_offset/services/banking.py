@@ -70,29 +70,34 @@ class Prospect:
     """Whether one person is not enough."""
 
 
-def prospect(session: Session, entry: BankEntry, *, second_from: int) -> Prospect | None:
+def prospect(
+    session: Session, entry: BankEntry, *, second_from: int, now: datetime
+) -> Prospect | None:
     """Tell what recording ``entry`` would lead to; None while it names no order."""
     if entry.order_id is None:
         return None
     payment = matching.payment_of(session, entry.provider_id, entry.order_id)
     if payment is None:
         return None
-    return _foresee(payment, _fact(entry, payment), second_from)
+    return _foresee(session, payment, _fact(entry, payment), second_from, now)
 
 
 def prospect_of(
-    session: Session, order: Order, amount: Money, *, second_from: int
+    session: Session, order: Order, amount: Money, *, second_from: int, now: datetime
 ) -> Prospect | None:
     """Tell the same of money that nobody has typed in yet."""
     payment = matching.payment_of(session, order.provider_id, order.id)
     if payment is None:
         return None
     fact = matching.fact_for(payment, amount, "\0", order.placed_at.date())
-    return _foresee(payment, fact, second_from)
+    return _foresee(session, payment, fact, second_from, now)
 
 
-def _foresee(payment: Payment, fact: Fact, second_from: int) -> Prospect:
-    outcome, verdict = settling.foresee(payment, fact)
+def _foresee(
+    session: Session, payment: Payment, fact: Fact, second_from: int, now: datetime
+) -> Prospect:
+    is_over = settling.is_too_late(session, payment.order, now)
+    outcome, verdict = settling.foresee(payment, fact, is_over=is_over)
     large = 0 < second_from * 10 ** exponent(payment.currency) <= payment.amount_minor
     pays = outcome in (Outcome.PAYS, Outcome.PAYS_LATE)
     return Prospect(payment, outcome, verdict, large and pays)
@@ -220,7 +225,7 @@ def record(
     if expects_order not in (None, entry.order_id):
         raise ChangedError
     lock_order(session, entry.order_id)
-    follows = prospect(session, entry, second_from=second_from)
+    follows = prospect(session, entry, second_from=second_from, now=now)
     if follows is None:
         raise ServiceError(N_("This order waits for no bank transfer. Please choose another."))
     if expects is not None and follows.outcome is not expects:

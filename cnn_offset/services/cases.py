@@ -79,6 +79,28 @@ def open_for(session: Session, asked: Asked, answer: str, *, actor: str, now: da
     return case
 
 
+def open_by_platform(session: Session, order: Order, text: str, *, now: datetime) -> Case:
+    """Open a case about an order of which the platform itself has seen that something is wrong.
+
+    Nobody is written to: whoever opens it tells both sides what has happened. Operators see it
+    when the purchaser has not heard from them in time.
+    """
+    asked = Asked(
+        CaseKind.PAYMENT,
+        CaseSide.PURCHASER,
+        order.email,
+        order.locale,
+        text,
+        name=order.purchaser_name,
+        order=order,
+    )
+    case = _add(session, asked, now=now)
+    case.answer_by = answer_due(now)
+    _say(session, case, Voice.NOTE, "platform", text, now=now)
+    note(session, case, old="", new=CaseStatus.OPEN, actor="platform", why="seen", now=now)
+    return case
+
+
 def _add(session: Session, asked: Asked, *, now: datetime) -> Case:
     signs = [secrets.choice(ALPHABET) for _ in range(8)]
     case = Case(

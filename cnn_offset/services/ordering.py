@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import CANCELLING, RegistryDates, add_working_days
+from cnn_offset.domain.expiry import narrowed
 from cnn_offset.domain.reference import ALPHABET
 from cnn_offset.domain.status import LIVE, AttestationStatus, CheckoutStatus, OrderStatus
 from cnn_offset.domain.text import N_
@@ -108,7 +109,8 @@ def place_orders(
     plan = payment_plan(checkout, plugins, registry_dates, now=now)
     if checkout.status is CheckoutStatus.OPEN:
         check_purchaser(session, checkout.user_id, [part.provider.id for part in plan])
-        dates = [dates_for(line.offer.block, registry_dates) for line in checkout.lines]
+        blocks = [line.offer.block for line in checkout.lines]
+        dates = [narrowed(registry_dates[each.registry_id], each.expires_on) for each in blocks]
         check_ended(dates, now=now)
         check_pause(dates)
         for part in plan:

@@ -285,7 +285,7 @@ def record_matches(
 
 
 def _record_alone(session: Session, entry: BankEntry, *, second_from: int, now: datetime) -> None:
-    follows = banking.prospect(session, entry, second_from=second_from)
+    follows = banking.prospect(session, entry, second_from=second_from, now=now)
     if (
         follows is None
         or follows.outcome is not Outcome.PAYS

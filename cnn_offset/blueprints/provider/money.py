@@ -45,6 +45,13 @@ OUTCOMES = {
         "warning",
         N_("Recorded as paid too much. Please send the money back to the purchaser."),
     ),
+    Outcome.TOO_LATE: (
+        "warning",
+        N_(
+            "Recorded. The registry cancels nothing any more, so the order cannot be carried out. "
+            "Please send the money back to the purchaser."
+        ),
+    ),
     Outcome.BACK: ("success", N_("Recorded as money that went back.")),
 }
 
@@ -60,6 +67,7 @@ WORDS = {
     str(Outcome.PAYS_LATE): N_("exact, but late"),
     str(Outcome.REVIEW): N_("not what was due"),
     str(Outcome.SURPLUS): N_("paid too much"),
+    str(Outcome.TOO_LATE): N_("after the registry’s last cancellation"),
     str(Outcome.BACK): N_("went back"),
     "bank statement": N_("the statement itself"),
 }
@@ -130,7 +138,9 @@ def paid(code: str) -> ResponseReturnValue:
         return _paid_page(found, errors)
     expects = _outcome()
     if expects is None:
-        follows = banking.prospect_of(db.session(), found, amount, second_from=_second_from())
+        follows = banking.prospect_of(
+            db.session(), found, amount, second_from=_second_from(), now=platform().clock()
+        )
         if follows is None:
             return _paid_page(found, {"": gettext("This order waits for no bank transfer.")})
         return _paid_page(
@@ -231,7 +241,7 @@ def _entry_page(entry: BankEntry, errors: dict[str, str] | None = None) -> Respo
     page = render_template(
         "provider/entry.html",
         entry=entry,
-        follows=banking.prospect(session, entry, second_from=_second_from())
+        follows=banking.prospect(session, entry, second_from=_second_from(), now=platform().clock())
         if entry.status in banking.OPEN
         else None,
         named=[(each.order.code, selling.write_amount(each.due, language())) for each in named]
