@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cnn_offset.domain.units import UnitType
@@ -25,6 +25,14 @@ class HistoricCancellation(Model):
         CheckConstraint("quantity >= 1", name="quantity"),
         Index("ix_historic_cancellation_order_ref", "order_ref"),
         Index("ix_historic_cancellation_completed", "completed_at", "id"),
+        # Those that wait for their project to be registered here.
+        Index(
+            "ix_historic_cancellation_unlinked",
+            "registry_id",
+            "activity_ref",
+            sqlite_where=text("activity_id IS NULL"),
+            postgresql_where=text("activity_id IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -41,7 +49,7 @@ class HistoricCancellation(Model):
     activity_title: Mapped[str] = mapped_column(default="")
     """As the file had it; empty if it had none."""
     activity_id: Mapped[int | None] = mapped_column(ForeignKey("activity.id"), index=True)
-    """The project here, if it was known when the row was imported."""
+    """The project here; None as long as it is not registered."""
     quantity: Mapped[int] = mapped_column(BigInteger)
     beneficiary: Mapped[str] = mapped_column(default="")
     """As the old platform published it; empty if it did not."""

@@ -20,6 +20,7 @@ from cnn_offset.models import Activity, ActivityKind, Event
 from cnn_offset.services import ServiceError, tables
 from cnn_offset.services.applying import read_activities
 from cnn_offset.services.registering import Registration, as_activity, free_slug
+from cnn_offset.services.remembering import link_projects
 
 MAX_ROWS: Final = 10_000
 MAX_BYTES: Final = 5 * 2**20
@@ -247,6 +248,7 @@ def register(session: Session, rows: Sequence[Row], *, actor: str, now: datetime
         session.add_all(made)
         session.flush()
         _note(session, made, "registered", actor=actor, now=now)
+        link_projects(session, made, now=now)
     for batch in _batches(done.changed):
         known = _known(session, batch)
         for each in batch:

@@ -15,6 +15,7 @@ from cnn_offset.models import Activity, ActivityKind, FormerRef
 from cnn_offset.models.base import Localised
 from cnn_offset.services import ServiceError
 from cnn_offset.services.moves import note
+from cnn_offset.services.remembering import link_projects
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def register_activity(
     except IntegrityError:
         raise taken from None
     note(session, made, old="", new="registered", actor=actor, why="", now=now)
+    link_projects(session, [made], now=now)
     return made
 
 

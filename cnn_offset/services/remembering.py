@@ -17,6 +17,7 @@ from cnn_offset.services.recording import words
 from cnn_offset.services.tallying import dialect_of, mark
 
 _OLD_NUMBER: Final = re.compile(r"VC0*(\d{1,12})/(\d{4})", re.ASCII)
+_PART: Final = 1000
 _INSERT: Final = insert(HistoryTerm.__table__)  # type: ignore[arg-type]
 
 
@@ -105,6 +106,55 @@ def _titles(session: Session, rows: Sequence[Imported]) -> Mapping[int, Sequence
         return {}
     found = session.execute(select(Activity.id, Activity.title).where(Activity.id.in_(known)))
     return {activity_id: list(title.values()) for activity_id, title in found}
+
+
+def link_projects(session: Session, activities: Sequence[Activity], *, now: datetime) -> int:
+    """Tie imported cancellations to their projects that have just been registered here, and
+    say how many. Safe to repeat.
+    """
+    row, linked = HistoricCancellation, 0
+    known = {(each.registry_id, each.ref): each for each in activities}
+    waiting = session.execute(
+        select(row.registry_id, row.activity_ref)
+        .where(
+            row.activity_id.is_(None),
+            row.registry_id.in_({registry_id for registry_id, _ in known}),
+            row.activity_ref.in_({ref for _, ref in known}),
+        )
+        .distinct()
+    )
+    for key in [(registry_id, ref) for registry_id, ref in waiting if (registry_id, ref) in known]:
+        while some := _unlinked(session, *key):
+            _link(session, some, known[key], now=now)
+            linked += len(some)
+    return linked
+
+
+def _unlinked(session: Session, registry_id: str, ref: str) -> Sequence[HistoricCancellation]:
+    row = HistoricCancellation
+    return session.scalars(
+        select(row)
+        .where(row.activity_id.is_(None), row.registry_id == registry_id, row.activity_ref == ref)
+        .limit(_PART)
+    ).all()
+
+
+def _link(
+    session: Session, rows: Sequence[HistoricCancellation], activity: Activity, *, now: datetime
+) -> None:
+    for row in rows:
+        row.activity_id = activity.id
+    session.flush()
+    words = {word for title in activity.title.values() for word in _words_of(title)}
+    made = dialect_of(session).insert(HistoryTerm.__table__).on_conflict_do_nothing()
+    entered = [
+        {"term": term, "completed_at": row.completed_at, "historic_id": row.id}
+        for term in sorted(words)
+        for row in rows
+    ]
+    if entered:
+        session.connection().execute(made, entered)
+    mark(session, {row.completed_at.date() for row in rows}, due_at=now)
 
 
 def _keep_facets(session: Session, rows: Sequence[Imported]) -> None:

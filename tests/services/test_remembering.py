@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
 from cnn_offset.domain.units import UnitType
-from cnn_offset.extensions import db
-from cnn_offset.models import CancelledRange, HistoryTerm, Issuance
-from cnn_offset.services import checking_history, finding, remembering
+from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.models import Activity, ActivityKind, CancelledRange, HistoryTerm, Issuance
+from cnn_offset.services import blanking, checking_history, finding, recalling, remembering
 from cnn_offset.services.finding import OrderQuery
+from cnn_offset.services.recording import RecordQuery
+from cnn_offset.services.registering import Registration, register_activity
+from tests.conftest import Clock
 from tests.factories import make_activity
 from tests.history import THEN, make_earlier
 
@@ -123,3 +126,37 @@ def test_the_desk_does_not_trip_over_imported_units(here: None) -> None:
         db.session(), OrderQuery("IN-5-105-1-1-0-4141"), registry_ids=["cdm"], limit=5
     )
     assert list(found.orders) == []
+
+
+def test_a_project_registered_later_takes_up_its_cancellations(here: None, clock: Clock) -> None:
+    one = make_earlier(first=100, activity_ref="555")
+    two = make_earlier(first=200, activity_ref="555", completed_at=THEN + timedelta(days=3))
+    other = make_earlier(first=300, activity_ref="556")
+    with unit_of_work() as session:
+        wanted = Registration(
+            registry_id="cdm",
+            ref="555",
+            kind=ActivityKind.PA,
+            title={"en": "Tide mill", "fr": "Moulin à marée", "es": "Molino de mareas"},
+            host_party="IN",
+            scope=1,
+            technology="hydro",
+            methodology="ACM0002",
+            crediting_start=date(2010, 1, 1),
+            crediting_end=date(2019, 12, 31),
+            registry_url="",
+        )
+        made = register_activity(session, wanted, actor="op", now=clock()).id
+        assert (
+            remembering.link_projects(session, [session.get_one(Activity, made)], now=clock()) == 0
+        )
+    db.session.expire_all()
+    assert [row.activity_id for row in (one, two, other)] == [made, made, None]
+    found, _ = recalling.find_earlier(
+        db.session(), RecordQuery("marée"), registry_ids=[], before=None, limit=5
+    )
+    assert [row.id for row in found] == [two.id, one.id]
+    assert faults() == []
+    blanking.blank(db.session(), one.id, actor="op", now=clock())
+    kept = select(HistoryTerm.term).where(HistoryTerm.historic_id == one.id)
+    assert {"word:moulin", "word:kutch"} <= set(db.session.scalars(kept))

@@ -50,9 +50,18 @@ def upgrade() -> None:
         sa.Column("value", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("name", "value", name=op.f("pk_history_facet")),
     )
+    op.create_index(
+        "ix_historic_cancellation_unlinked",
+        "historic_cancellation",
+        ["registry_id", "activity_ref"],
+        unique=False,
+        sqlite_where=sa.text("activity_id IS NULL"),
+        postgresql_where=sa.text("activity_id IS NULL"),
+    )
 
 
 def downgrade() -> None:
     """Take them away; the words stay."""
+    op.drop_index("ix_historic_cancellation_unlinked", table_name="historic_cancellation")
     op.drop_table("history_facet")
     make_terms("term", "historic_id")
