@@ -124,6 +124,8 @@ def _do(old: str | None, new: str | None, what: str, wait: int) -> None:
         time.sleep(POLL)
     for each in result.words:
         click.echo(f"  {each}")
+    if result.outcome is Outcome.DONE and result.status is None:
+        return
     if result.outcome is Outcome.DONE:
         click.echo(
             f"Done. {old} takes no new orders: its last order is set to now. {new} takes them."

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
@@ -127,9 +127,12 @@ def go(begin: Begin, old_id: str, new_id: str, outside: Outside, *, actor: str) 
     with begin() as session:
         begun = running(session) is not None
     if not begun:
-        wrong = plan(begin, old_id, new_id, outside).findings
-        if wrong:
-            return Result(Outcome.REFUSED, None, wrong)
+        found = plan(begin, old_id, new_id, outside)
+        if found.findings:
+            return Result(Outcome.REFUSED, None, found.findings)
+        if not found.rows and _was_done(begin, old_id, new_id):
+            # Somebody did not see that it was done, and gives the command once more.
+            return Result(Outcome.DONE, None, ["it was done before, and nothing is left to move"])
     row = freeze(begin, old_id, new_id, outside, actor=actor)
     hold = claim(begin, row.id, now=outside.clock())
     try:
@@ -144,6 +147,14 @@ def go(begin: Begin, old_id: str, new_id: str, outside: Outside, *, actor: str) 
             outside.say(_SAID[status])
     finally:
         release(begin, hold)
+
+
+def _was_done(begin: Begin, old_id: str, new_id: str) -> bool:
+    with begin() as session:
+        known = select(Cutover.id).where(
+            Cutover.old_id == old_id, Cutover.new_id == new_id, Cutover.status == S.THAWED
+        )
+        return session.scalar(known.limit(1)) is not None
 
 
 _SAID: Final = {
@@ -188,7 +199,7 @@ def _drain(begin: Begin, hold: Hold, outside: Outside) -> Result | None:
     """Wait until the old registry has answered for everything it was told."""
     now = outside.clock()
     with step(begin, hold, outside) as (session, row):
-        waits = cutover_reading.waiting(session, row.old_id, frozen_at=row.started_at, now=now)
+        waits = cutover_reading.waiting(session, row.old_id)
         waits += cutover_reading.being_read(session, row.old_id, now=now)
         if not waits and now < row.started_at + GRACE:
             waits = [f"all processes know of the pause at {row.started_at + GRACE:%H:%M:%S} UTC"]
@@ -207,9 +218,7 @@ def _match(begin: Begin, hold: Hold, outside: Outside) -> Result | None:
     listed, refused = cutover_reading.list_successors(outside.connectors[new_id], accounts)
     with step(begin, hold, outside) as (session, row):
         now = outside.clock()
-        waits = cutover_reading.waiting(
-            session, old_id, frozen_at=datetime.min.replace(tzinfo=now.tzinfo), now=now
-        )
+        waits = cutover_reading.waiting(session, old_id)
         if waits:
             return Result(Outcome.WAITS, row.status, waits)
         blocks = cutover_reading.old_blocks(session, old_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, and_, exists, func, or_, select
@@ -44,8 +44,6 @@ IN_FLIGHT: Final = (C.SUBMITTED, C.UNKNOWN, C.MISMATCHED)
 MOVABLE: Final = (C.QUEUED, C.REJECTED)
 """A cancellation that the registry knows nothing of, or has refused for good."""
 RUNNING: Final = (OrderStatus.PLACED, OrderStatus.PAID, OrderStatus.IN_REVIEW)
-LAST_CHANCE: Final = timedelta(minutes=15)
-"""How long after the freeze the old registry is still given what is paid meanwhile."""
 MOST: Final = 50
 """So many of a kind are named; there may be more."""
 
@@ -140,11 +138,12 @@ def make_plan(
 ) -> Plan:
     """Match everything and say what will happen. Changes nothing."""
     moved_before = frozenset(
-        session.execute(
+        (account_ref, block_ref)
+        for account_ref, block_ref in session.execute(
             select(Block.account_ref, Block.block_ref).where(
                 Block.registry_id == new_id, Block.id.in_(select(BlockOrigin.block_id))
             )
-        ).tuples()
+        )
     )
     matching = match(
         blocks,
@@ -222,9 +221,9 @@ def _known(session: Session, new_id: str, moved_before: frozenset[tuple[str, str
         select(Block.account_ref, Block.block_ref).where(Block.registry_id == new_id)
     )
     return Known(
-        dict(activities.tuples()),
-        dict(owners.tuples()),
-        frozenset(blocks.tuples()) - moved_before,
+        dict(activities.all()),
+        dict(owners.all()),
+        frozenset((account, block) for account, block in blocks) - moved_before,
     )
 
 
@@ -310,25 +309,16 @@ def read_offers(session: Session, block_ids: Sequence[int]) -> list[OldOffer]:
     ]
 
 
-def waiting(session: Session, old_id: str, *, frozen_at: datetime, now: datetime) -> list[str]:
+def waiting(session: Session, old_id: str) -> list[str]:
     """Say what of the old registry is still in flight, so that nothing may move yet."""
-    queued = and_(
-        Cancellation.status == C.QUEUED,
-        Cancellation.due_at.is_not(None),
-        Order.status == OrderStatus.PAID,
-    )
-    counts: list[ColumnElement[bool]] = [Cancellation.status.in_(IN_FLIGHT)]
-    if now < frozen_at + LAST_CHANCE:
-        counts.append(queued)
     rows = session.execute(
         select(Order.code, Cancellation.key, Cancellation.status)
         .join(Order, Order.id == Cancellation.order_id)
-        .where(Cancellation.registry_id == old_id, or_(*counts))
+        .where(Cancellation.registry_id == old_id, Cancellation.status.in_(IN_FLIGHT))
         .order_by(Cancellation.id)
         .limit(MOST)
     )
     what = {
-        C.QUEUED: "is paid, and its cancellation about to be sent",
         C.SUBMITTED: "the registry works on its cancellation",
         C.UNKNOWN: "the registry has not said whether it made its cancellation",
         C.MISMATCHED: "its cancellation is not as ordered: a person must decide",

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import CursorResult, Select, or_, select, update
+from sqlalchemy import CursorResult, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import RegistryDates
@@ -21,7 +21,8 @@ from cnn_offset.services.moves import move
 
 S = CutoverStatus
 LEASE: Final = timedelta(minutes=3)
-HOLDING_BACK: Final = (S.DRAINED, S.MATCHED, S.MOVED, S.VERIFIED)
+NEW_WAITS: Final = (S.MATCHED, S.MOVED, S.VERIFIED)
+"""While these hold the new registry is sent nothing new either, so that sums stand still."""
 
 
 class CutoverError(Exception):
@@ -78,8 +79,16 @@ def is_moving(session: Session, registry_id: str) -> bool:
 
 
 def holds_back(session: Session, registry_id: str) -> bool:
-    """Whether nothing new is to be sent to a registry now: its units are moving."""
-    return session.scalar(_of(registry_id).where(Cutover.status.in_(HOLDING_BACK))) is not None
+    """Whether nothing new is to be sent to a registry now: its units are moving.
+
+    The old one gets nothing from the freeze on, at whatever hour it closes its books; what
+    is paid meanwhile is cancelled in the new one.
+    """
+    waits = or_(
+        Cutover.old_id == registry_id,
+        and_(Cutover.new_id == registry_id, Cutover.status.in_(NEW_WAITS)),
+    )
+    return session.scalar(select(Cutover.id).where(Cutover.slot == 1, waits)) is not None
 
 
 def _of(registry_id: str) -> Select[int]:
