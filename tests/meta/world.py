@@ -39,6 +39,8 @@ from cnn_offset.models import (
     CaseMessage,
     Checkout,
     Correction,
+    Difference,
+    DifferenceKind,
     FeeSchedule,
     FeeStatement,
     FeeStatementLine,
@@ -259,6 +261,7 @@ def make_world(app: Flask, clock: Clock) -> World:
         }
         case, file = _case(order, clock)
         made.values |= _correction(order, clock)
+        made.values["difference_id"] = _difference(order, clock)
         made.values["replacement_id"] = _replacement(order, clock)
         made.by_endpoint = {
             "checkout": {"token": db.session.get_one(Checkout, order.checkout_id).token},
@@ -353,6 +356,7 @@ def make_world(app: Flask, clock: Clock) -> World:
             "admin.privacy": {"email": order.email},
             "admin.privacy_export": {"email": order.email, "why": "a letter"},
             "admin.earlier_erase": {"reason": "a letter"},
+            "admin.difference_settle": {"remark": "the registry was late"},
             "admin.privacy_erase": {"email": "purchaser@example.org", "reason": "a letter"},
             "admin.map_activity": {
                 "account_id": str(mapped.account_id),
@@ -373,6 +377,23 @@ def make_world(app: Flask, clock: Clock) -> World:
             email = db.session.scalars(select(User.email).where(User.id == user_id)).one()
         made.browsers[name] = log_in(app, email)
     return made
+
+
+def _difference(order: Order, clock: Clock) -> int:
+    """A cancellation that a registry's list has not."""
+    made = Difference(
+        registry_id="cdm",
+        kind=DifferenceKind.OURS_ONLY,
+        name="c-WORLD-1",
+        order_id=order.id,
+        ours={"key": "c-WORLD-1", "units": 9, "ranges": ["KE-5-1-2-2-0-77"]},
+        theirs={},
+        found_at=clock(),
+        seen_at=clock(),
+    )
+    db.session.add(made)
+    db.session.flush()
+    return made.id
 
 
 def _sent_mail(order: Order) -> int:
