@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask
+from flask_migrate import downgrade, upgrade
 from sqlalchemy import select, text
 
 from cnn_offset.domain.units import UnitType
@@ -160,3 +161,24 @@ def test_a_project_registered_later_takes_up_its_cancellations(here: None, clock
     blanking.blank(db.session(), one.id, actor="op", now=clock())
     kept = select(HistoryTerm.term).where(HistoryTerm.historic_id == one.id)
     assert {"word:moulin", "word:kutch"} <= set(db.session.scalars(kept))
+
+
+def test_the_words_outlive_going_back_and_forth(any_app: Flask) -> None:
+    with any_app.app_context():
+        make_earlier(first=100)
+        words = select(HistoryTerm.term, HistoryTerm.historic_id).order_by(HistoryTerm.term)
+        before = db.session.execute(words).all()
+        db.session.remove()
+        downgrade(revision="0019")
+        with db.engine.connect() as connection:
+            assert len(connection.execute(text("SELECT term FROM history_term")).all()) == len(
+                before
+            )
+        upgrade()
+        assert db.session.execute(words).all() == before
+        assert remembering.facets(db.session()) == {
+            "host": ["IN"],
+            "registry": ["cdm"],
+            "year": ["2018"],
+        }
+        assert db.session.scalar(select(HistoryTerm.completed_at).limit(1)) == THEN

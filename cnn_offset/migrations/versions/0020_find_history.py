@@ -50,6 +50,12 @@ def upgrade() -> None:
         sa.Column("value", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("name", "value", name=op.f("pk_history_facet")),
     )
+    for name in ("host", "registry", "year"):
+        op.execute(
+            "INSERT INTO history_facet (name, value) "
+            f"SELECT DISTINCT '{name}', substr(term, {len(name) + 2}) FROM history_term "
+            f"WHERE term LIKE '{name}:%'"
+        )
     op.create_index(
         "ix_historic_cancellation_unlinked",
         "historic_cancellation",
