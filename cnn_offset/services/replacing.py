@@ -200,7 +200,7 @@ def agree(session: Session, replacement: Replacement, *, now: datetime) -> None:
     replacement.decided_at, replacement.due_at = now, None
     move(session, row, C.GIVEN_UP, actor="purchaser", why=why, now=now)
     stock.release(session, [(line.offer_id, line.quantity)])
-    block = replacement.block
+    block = replacement.offer.block
     line.offer_id, line.block_id = replacement.offer_id, block.id
     line.monitoring_start, line.monitoring_end = block.monitoring_start, block.monitoring_end
     line.expires_on = block.expires_on
