@@ -28,6 +28,7 @@ from cnn_offset.models import (
     Event,
     Figure,
     FormerRef,
+    Issuance,
     Offer,
     PayoutMethod,
     Provider,
@@ -261,6 +262,18 @@ def activity_by_slug(session: Session, slug: str) -> Activity:
     if found is None:
         raise NotFoundError(slug)
     return found
+
+
+def units_issued(session: Session, registry_id: str, ref: str) -> int:
+    """Return how many units were issued for a project, as far as imported reports tell."""
+    return (
+        session.scalar(
+            select(func.sum(Issuance.last - Issuance.first + 1)).where(
+                Issuance.registry_id == registry_id, Issuance.activity_ref == ref
+            )
+        )
+        or 0
+    )
 
 
 def offers_of(session: Session, activity: Activity) -> list[Offer]:

@@ -1,4 +1,4 @@
-"""``python -m tests.bench [catalogue] [orders] [papers] [workspace] [desk] [history]``: speed, side by side in one run."""
+"""``python -m tests.bench [catalogue] [orders] [papers] [workspace] [desk] [history] [importing]``: speed, side by side in one run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import catalogue, desk, history, orders, papers, workspace
+from tests.bench import catalogue, desk, history, importing, orders, papers, workspace
 
 PARTS = {
     "catalogue": catalogue.run,
@@ -16,6 +16,7 @@ PARTS = {
     "workspace": workspace.run,
     "desk": desk.run,
     "history": history.run,
+    "importing": importing.run,
 }
 
 

@@ -29,7 +29,7 @@ from cnn_offset.extensions import db, platform
 from cnn_offset.guards import guarded, public
 from cnn_offset.i18n import language
 from cnn_offset.models import Activity
-from cnn_offset.services.browsing import activity_by_slug, offers_of
+from cnn_offset.services.browsing import activity_by_slug, offers_of, units_issued
 from cnn_offset.services.listing import is_public, public_listing
 
 bp = guarded(Blueprint("catalogue", __name__), public)
@@ -84,6 +84,7 @@ def activity(slug: str) -> ResponseReturnValue:
         exponent=exponent,
         shown_in=_shown_in,
         registry=words.registry(found.registry_id),
+        issued=units_issued(db.session(), found.registry_id, found.ref),
         rows=offer_rows(
             offers_of(db.session(), found),
             platform().payments_for_new,
