@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from . import registries_async, registries_succession, registries_sync
@@ -93,6 +94,13 @@ def handle_block(name: str, ref: str) -> ResponseReturnValue:
     except (RefusalError, ValueError) as error:
         return _page(book, str(error)), 422
     return redirect(url_for(".show_book", name=name), 303)
+
+
+@bp.get("/registries/a64-final/openapi.yaml")
+def show_wire() -> ResponseReturnValue:
+    """Show the document that the final registry's API keeps to, as a registry might adopt it."""
+    document = files("cnn_offset") / "plugins" / "registries" / "wire.yaml"
+    return Response(document.read_text(encoding="utf-8"), mimetype="application/yaml")
 
 
 @bp.get("/registries/<name>/audit")

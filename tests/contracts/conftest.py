@@ -15,6 +15,7 @@ from cnn_offset.plugins.registries.a64_interim import A64InterimConnector
 from cnn_offset.plugins.registries.base import RegistryConnector
 from cnn_offset.plugins.registries.cdm import CdmConnector
 from cnn_offset.testing.registries import Misdeed, RegistryWorld
+from tests import wire
 from tests.sandbox import Sandbox, served_sandbox
 
 CONNECTORS: dict[str, type[RegistryConnector]] = {
@@ -148,10 +149,14 @@ class SandboxRegistryWorld(RegistryWorld):
 
 
 @pytest.fixture
-def registry_world(sandbox: Sandbox, free_port: int) -> Callable[..., SandboxRegistryWorld]:
-    """Make a world for a registry by name."""
+def registry_world(
+    sandbox: Sandbox, free_port: int
+) -> Iterator[Callable[..., SandboxRegistryWorld]]:
+    """Make a world for a registry by name. All that is said is held against the wire's document."""
+    faults, _ = wire.watch(sandbox.app)
 
     def make(name: str, *, deduplicates: bool = False) -> SandboxRegistryWorld:
         return SandboxRegistryWorld(sandbox, name, free_port, deduplicates=deduplicates)
 
-    return make
+    yield make
+    assert faults == []

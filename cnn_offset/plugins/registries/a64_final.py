@@ -216,7 +216,7 @@ class A64FinalConnector(RegistryConnector):
             RefusedError: the registry does not know the cursor.
 
         """
-        params = {"after": cursor, "limit": str(PAGE)}
+        params = {"limit": str(PAGE), **({"after": cursor} if cursor else {})}
         answer = read_list(self._pace, self.settings, "/api/cancellations", params)
         if not answer.is_yes:
             refusal = answer.read(_Refusal)
