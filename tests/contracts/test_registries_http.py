@@ -490,6 +490,7 @@ def test_account_and_key_cannot_leave_their_place(canned: Canned) -> None:
         (["Retry-After: 999999999999999999999"], 86_400),
         (["Retry-After: -5"], None),
         (["Retry-After: soon"], None),
+        (["Retry-After: Sun, 22 Nov 2026 12:01:00 GMT"], None),
         (["Retry-After: Sun, 22 Nov 2026 12:01:00 GMT", "Date: Sun, 22 Nov 2026 12:00:00 GMT"], 60),
         (["Retry-After: Sat, 21 Nov 2026 12:00:00 GMT", "Date: Sun, 22 Nov 2026 12:00:00 GMT"], 0),
         ([], None),

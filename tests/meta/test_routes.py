@@ -47,6 +47,7 @@ GUARDS = {
     "orders": public,
     "provider": provider_staff,
     "providers": public,
+    "reconciliation": public,
     "record": public,
     "root": public,
     "security": public,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -258,17 +257,15 @@ def every_block(page: Callable[..., BlockPage], account_ref: str) -> Iterator[Bl
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """Read how long an answer asks to wait, in seconds or until a date; None if it does not.
 
-    A date is taken by the answer's own clock, where it tells that.
+    A date is taken by the answer's own clock: without that it says nothing.
     """
     said = headers.get("Retry-After", "").strip()
     if said.isascii() and said.isdigit():
-        seconds = float(said) if len(said) < 10 else math.inf
-    else:
-        until, now = _moment(said), _moment(headers.get("Date", "")) or datetime.now(UTC)
-        if until is None:
-            return None
-        seconds = (until - now).total_seconds()
-    return timedelta(seconds=min(max(seconds, 0), _LONGEST.total_seconds()))
+        return min(timedelta(seconds=int(said)), _LONGEST) if len(said) < 10 else _LONGEST
+    until, now = _moment(said), _moment(headers.get("Date", ""))
+    if until is None or now is None:
+        return None
+    return min(max(until - now, timedelta(0)), _LONGEST)
 
 
 def _moment(text: str) -> datetime | None:
