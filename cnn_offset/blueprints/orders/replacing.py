@@ -17,18 +17,16 @@ from cnn_offset.typed import Typed
 @limiter.limit("20 per hour", methods=["POST"])
 def replacement(token: str, replacement_id: int) -> ResponseReturnValue:
     """Show old and new units side by side, or take the answer."""
-    typed, here = Typed(request.form), platform()
-    answer = typed.choice("answer", ("yes", "no"), missing=gettext("Please choose yes or no."))
+    typed, now = Typed(request.form), platform().clock()
     if request.method == "GET":
-        return _page(token, replacement_id, Typed({}))
+        return _page(token, replacement_id, typed)
+    answer = typed.choice("answer", ("yes", "no"), missing=gettext("Please choose yes or no."))
     if not typed.errors:
         try:
             with unit_of_work() as session:
                 order = ordering.find_order(session, token)
                 asked = replacing.find(session, order, replacement_id)
-                (replacing.agree if answer == "yes" else replacing.decline)(
-                    session, asked, now=here.clock()
-                )
+                (replacing.agree if answer == "yes" else replacing.decline)(session, asked, now=now)
         except ServiceError as error:
             typed.errors[""] = gettext(error.message, **error.values)
     if typed.errors:

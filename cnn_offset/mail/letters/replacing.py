@@ -71,14 +71,15 @@ def _replacement_asked(session: Session, message: Message) -> Letter:
                 "orders.replacement",
                 lang=language(),
                 token=order.token,
-                replacement_id=asked.id,
+                replacement_id=str(asked.id),
             ),
         ),
     )
 
 
 def _span(first: str, last: str) -> str:
-    return gettext("out of %(first)s to %(last)s", first=first, last=last)
+    text: str = gettext("out of %(first)s to %(last)s", first=first, last=last)
+    return text
 
 
 def _replacement_lapsed(session: Session, message: Message) -> Letter:
