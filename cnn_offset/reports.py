@@ -73,12 +73,12 @@ FACT_STATUSES: Final[Mapping[FactStatus, str]] = {
 
 def method_title(method_id: str) -> str:
     """Return the name of a way to pay; its id if it has never run here."""
-    return gettext(platform().method_titles.get(method_id, method_id))
+    return str(gettext(platform().method_titles.get(method_id, method_id)))
 
 
 def registry_title(registry_id: str) -> str:
     """Return the name of a registry; its id if it has never run here."""
-    return gettext(platform().registry_titles.get(registry_id, registry_id))
+    return str(gettext(platform().registry_titles.get(registry_id, registry_id)))
 
 
 def period_title(period: Period) -> str:

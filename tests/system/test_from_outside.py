@@ -34,6 +34,7 @@ from tests.system.test_under_fire import free_port
 from tests.web.shopping import CONSENTS, PERSON, WHY
 
 ROOT = Path(__file__).parents[2]
+UNNEEDED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 OUTSIDE = ("registry_ledger", "payment_mobile")
 NUMBER = "+254700000001"
 STOCK = """
@@ -136,14 +137,13 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             missing(needed)
     work = tmp_path_factory.mktemp("build")
     own = work / "cnn_offset"
-    unneeded = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    shutil.copytree(ROOT / "cnn_offset", own / "cnn_offset", ignore=unneeded)
+    shutil.copytree(ROOT / "cnn_offset", own / "cnn_offset", ignore=UNNEEDED)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, own / name)
     sources = {"cnn_offset": own}
     for name in OUTSIDE:
         sources[name] = work / name
-        shutil.copytree(ROOT / "examples" / name, work / name, ignore=unneeded)
+        shutil.copytree(ROOT / "examples" / name, work / name, ignore=UNNEEDED)
     pip(
         "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir",
         str(work / "dist"), *map(str, sources.values()),
@@ -311,6 +311,42 @@ def test_bought_with_and_taken_away(
         assert "All adds up." in site.run("cnn-offset", "check")
         if database == "sqlite":
             taken_away(site, bare, shopper, order.url)
+
+
+GUIDE = ROOT / "cnn_offset" / "plugins" / "README.md"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("system")
+def test_the_guide_gets_a_stranger_there(
+    wheels: dict[str, Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What "In half an hour" tells to type works as it stands."""
+    section = GUIDE.read_text().partition("## In half an hour")[2].partition("\n## ")[0]
+    commands = "".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
+    tables = "".join(re.findall(r"```toml\n(.*?)```", section, re.DOTALL))
+    assert "pytest" in commands
+    own = make_environment(tmp_path_factory.mktemp("stranger"), [wheels["cnn_offset"]])
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=UNNEEDED)
+    (tmp_path / "instance").mkdir()
+    (tmp_path / "instance" / "config.toml").write_text(f"[PAYMENTS.bank_transfer]\n{tables}")
+    done = subprocess.run(
+        ["bash", "-ec", commands],
+        cwd=tmp_path,
+        env=clean()
+        | {"PATH": f"{own.folder / 'bin'}:{os.environ['PATH']}"}
+        # Everything is there already, so that nothing has to be fetched.
+        | {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r" \d+ passed", done.stdout), done.stdout
+    assert re.search(
+        r"^  ledger +runs as ledger +cnn-offset-registry-ledger 1", done.stdout, re.MULTILINE
+    ), done.stdout
 
 
 def assert_listed(listed: str) -> None:

@@ -37,7 +37,7 @@ def read_stop_token(token: str) -> tuple[int, datetime] | None:
 
 def _method(message: Message) -> str:
     method_id = message.params["method_id"]
-    return gettext(platform().method_titles.get(method_id, str(method_id)))
+    return str(gettext(platform().method_titles.get(method_id, str(method_id))))
 
 
 def _page() -> Link:
