@@ -292,6 +292,7 @@ class Move:
 
     def freeze(self) -> None:
         cutover.freeze(unit_of_work, OLD, NEW, self.outside, actor="op")
+        g.pop("conditions", None)
 
     def go(self, begin: Any = unit_of_work) -> Result:
         """Begin and wait, as an operator does, until it is done or refused."""

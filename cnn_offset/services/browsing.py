@@ -265,15 +265,27 @@ def activity_by_slug(session: Session, slug: str) -> Activity:
 
 
 def units_issued(session: Session, registry_id: str, ref: str) -> int:
-    """Return how many units were issued for a project, as far as imported reports tell."""
-    return (
-        session.scalar(
-            select(func.sum(Issuance.last - Issuance.first + 1)).where(
-                Issuance.registry_id == registry_id, Issuance.activity_ref == ref
-            )
-        )
-        or 0
+    """Return how many units were issued for a project, as far as imported reports tell.
+
+    Where none is of its registry, those of the registries that it was in before count.
+    """
+    units = func.sum(Issuance.last - Issuance.first + 1)
+    found = session.scalar(
+        select(units).where(Issuance.registry_id == registry_id, Issuance.activity_ref == ref)
     )
+    if found:
+        return int(found)
+    before = session.scalar(
+        select(units)
+        .join(
+            FormerRef,
+            (FormerRef.registry_id == Issuance.registry_id)
+            & (FormerRef.ref == Issuance.activity_ref),
+        )
+        .join(Activity, Activity.id == FormerRef.activity_id)
+        .where(Activity.registry_id == registry_id, Activity.ref == ref)
+    )
+    return int(before or 0)
 
 
 def offers_of(session: Session, activity: Activity) -> list[Offer]:
