@@ -55,7 +55,7 @@ class Activity(Model):
     picture: Mapped[str] = mapped_column(default="")
     """Path in the file store; empty for none."""
     picture_alt: Mapped[dict[str, Any]]
-    host_party: Mapped[str] = mapped_column(String(2))
+    host_party: Mapped[str] = mapped_column(String(2), index=True)
     region: Mapped[str] = mapped_column(default="")
     scope: Mapped[int]
     """Sectoral scope, 1 to 16 (domain-facts.md 1.3)."""
