@@ -23,6 +23,7 @@ PAGES = (
     "faq",
     "provider-guide",
     "units",
+    "units/claims",
     "terms",
     "contact",
     "accessibility",
