@@ -305,7 +305,7 @@ def _end(terms: Terms, block: Block, outside: Outside) -> datetime | None:
     if terms.ends_on is None:
         return last_order(block.expires_on)
     end = datetime.combine(terms.ends_on, time(), UTC) + timedelta(days=1)
-    last = _dates(block, outside).last_order
+    last = _dates(block, outside).orders_until
     return min(end, last) if last else end
 
 
@@ -385,7 +385,7 @@ def _check_terms(terms: Terms, block: Block, outside: Outside, *, was: Offer | N
             N_("These units expire; they can be ordered until %(day)s."),
             day=expiring.date() - timedelta(days=1),
         )
-    last = _dates(block, outside).last_order
+    last = _dates(block, outside).orders_until
     if last and terms.ends_on > last.date():
         raise TermError(
             "ends_on", N_("The registry takes no orders after %(day)s."), day=last.date()
@@ -399,7 +399,9 @@ def _check_sale(block: Block, terms: Terms, outside: Outside, payable: Collectio
             N_("These units cannot be offered at present. Their page says what stands in the way.")
         )
     known = block.registry_id in outside.registry_dates
-    if not known or _dates(block, outside).phase(outside.now) is not RegistryPhase.OPEN:
+    # Before a registry opens offers are prepared; nobody can order yet.
+    takes = (RegistryPhase.OPEN, RegistryPhase.NOT_OPEN)
+    if not known or _dates(block, outside).phase(outside.now) not in takes:
         raise ServiceError(N_("The registry of these units takes no new orders."))
     if terms.price.currency not in payable:
         raise TermError("currency", NO_WAY, currency=terms.price.currency)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from cnn_offset.domain.calendar import CANCELLING, RegistryDates
 from cnn_offset.domain.status import CancellationStatus, OrderStatus
 from cnn_offset.domain.text import N_
-from cnn_offset.models import Block, Cancellation, Order, OrderLine, Proposal, ProposalKind
+from cnn_offset.models import Block, Cancellation, Chore, Order, OrderLine, Proposal, ProposalKind
 from cnn_offset.services import ServiceError, proposing, switching
 
 MOST: Final = 1000
 """No more orders than these are counted before a change is refused."""
+FAIR: Final = timedelta(days=3)
+"""What an unpaid order must have left when it is to be paid sooner than its purchaser knows."""
 _RUNNING: Final = (
     CancellationStatus.QUEUED,
     CancellationStatus.SUBMITTED,
@@ -73,11 +75,25 @@ def _set_dates(session: Session, proposal: Proposal, actor: str, now: datetime) 
         actor=actor,
         now=now,
     )
+    # At once, not in a minute: whatever concludes from money goes by what is put in force.
+    session.execute(
+        update(Chore)
+        .where(Chore.name == "closing")
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
-def _end(dates: RegistryDates) -> datetime | None:
-    """Return the moment after which nothing is cancelled any more."""
-    return dates.last_cancellation or dates.closed
+def unpaid_beyond(session: Session, registry_id: str, dates: RegistryDates) -> int:
+    """Count the unpaid orders that are to be paid sooner if ``dates`` hold."""
+    if dates.end is None:
+        return 0
+    return _unpaid_beyond(session, registry_id, dates.end - CANCELLING)
+
+
+def in_flight(session: Session, registry_id: str) -> tuple[int, int]:
+    """Count a registry's unpaid orders, and the paid ones of which it has yet to cancel units."""
+    return _unpaid_beyond(session, registry_id, None), _running_at(session, registry_id)
 
 
 def _check(
@@ -87,15 +103,18 @@ def _check(
     before: RegistryDates,
     now: datetime,
 ) -> None:
-    end, old = _end(dates), _end(before)
+    end, old = dates.end, before.end
     if end is None or (old is not None and end >= old):
         return
-    unpaid = _unpaid_beyond(session, registry_id, end - CANCELLING)
+    # With time left unpaid orders are only to be paid sooner (services/ending.py).
+    last = end - CANCELLING
+    unpaid = _unpaid_beyond(session, registry_id, last) if last <= now + FAIR else 0
     if unpaid:
         raise ServiceError(
             N_(
-                "Unpaid orders that may still be paid after that: %(n)s. Their units could not be "
-                "cancelled any more. Please choose a later date, or see to these orders first."
+                "Unpaid orders that may still be paid after that: %(n)s. Their purchasers would have "
+                "less than three days left. Please choose a later date, or see to these orders "
+                "first."
             ),
             n=unpaid,
         )
@@ -110,7 +129,7 @@ def _check(
         )
 
 
-def _unpaid_beyond(session: Session, registry_id: str, last: datetime) -> int:
+def _unpaid_beyond(session: Session, registry_id: str, last: datetime | None) -> int:
     """Count the orders that may be paid later than a day before the new end."""
     found = (
         select(Order.id)
@@ -118,7 +137,7 @@ def _unpaid_beyond(session: Session, registry_id: str, last: datetime) -> int:
         .join(Block, Block.id == OrderLine.block_id)
         .where(
             Order.status == OrderStatus.PLACED,
-            Order.pay_by > last,
+            *([Order.pay_by > last] if last else []),
             Block.registry_id == registry_id,
         )
         .distinct()

@@ -42,6 +42,21 @@ _DEALT: Final = (
 )
 
 MATTERS: Final[Mapping[Kind, Matter]] = {
+    Kind.ENDING: Matter(
+        N_("Paid, and the registry closes"),
+        N_(
+            "Units of this order are paid and not cancelled, and after the moment below their "
+            "registry cancels nothing any more."
+        ),
+        (
+            _LOOK,
+            (
+                N_("Ask the registry’s staff"),
+                N_("Today: what it has not cancelled by then must be paid back."),
+            ),
+            _REFUND,
+        ),
+    ),
     Kind.SLOW: Matter(
         N_("Paid and not cancelled"),
         N_("The order was paid more than a quarter of an hour ago, and units are not cancelled."),

@@ -13,6 +13,7 @@ from cnn_offset.domain.text import N_
 from cnn_offset.extensions import platform
 from cnn_offset.i18n import STATUS_LABELS
 from cnn_offset.models import PaymentFact
+from cnn_offset.services import cancelling
 
 MAILS: Final[Mapping[str, str]] = {
     "attestation": N_("Attestation"),
@@ -27,8 +28,10 @@ MAILS: Final[Mapping[str, str]] = {
     "case_files_left_out": N_("Files of a case left out"),
     "case_opened": N_("Case opened"),
     "correction_refused": N_("Correction refused"),
+    "ending_reminder": N_("Reminder to pay, before the registry closes"),
     "entry_to_second": N_("Money to confirm by a second person"),
     "lost_links": N_("Lost links"),
+    "money_too_late": N_("Paid too late, to the provider"),
     "order_in_progress": N_("Order in progress"),
     "order_in_review": N_("Order in review"),
     "order_lapsed": N_("Order lapsed"),
@@ -38,9 +41,11 @@ MAILS: Final[Mapping[str, str]] = {
     "order_stands": N_("Where the order stands"),
     "order_undealt": N_("Order waits, to the provider"),
     "order_withdrawn": N_("Order withdrawn"),
+    "paid_too_late": N_("Paid too late"),
     "part_given_back": N_("Part of the money goes back"),
     "part_refunded": N_("Part of the money given back"),
     "part_to_give_back": N_("Part of the money to give back, to the provider"),
+    "pay_sooner": N_("To be paid sooner"),
     "payment_received": N_("Payment received"),
     "payment_reminder": N_("Reminder to pay"),
     "refund_due": N_("Money goes back"),
@@ -94,6 +99,9 @@ _WHYS: Final[Mapping[str, str]] = {
     "paid after it ended, units not held": N_("paid after it had ended; its units were gone"),
     "paid exactly": N_("paid exactly"),
     "paid late, units still there": N_("paid late, and the units were still there"),
+    "paid when its registry cancelled nothing any more": N_(
+        "paid when its registry cancelled nothing any more"
+    ),
     "pays": N_("the money pays the order"),
     "pays_late": N_("the money pays the order, late"),
     "placed": N_("placed"),
@@ -110,8 +118,11 @@ _WHYS: Final[Mapping[str, str]] = {
     "the purchaser agreed": N_("the purchaser agreed"),
     "the purchaser declined": N_("the purchaser declined"),
     "the registry says now: confirmed": N_("the registry says now that it did it"),
+    "too_late": N_("the registry cancels nothing any more"),
     "typed by hand": N_("typed by hand"),
 }
+_OURS: Final = (cancelling.ENDED, cancelling.NEVER_SAID)
+"""What we say of a cancellation where a registry has ended."""
 _PAYMENT: Final = re.compile(r"payment (\S+): (\w+)(, units not held)?", re.ASCII)
 _CANCELLATION: Final = re.compile(r"cancellation (\S+): (.+)", re.ASCII | re.DOTALL)
 _SEND: Final = re.compile(r"send (\d+)", re.ASCII)
@@ -151,7 +162,11 @@ def why_text(why: str) -> str:
                 "payment %(key)s: %(verdict)s; the units were gone", key=found[1], verdict=verdict
             )
         return gettext("payment %(key)s: %(verdict)s", key=found[1], verdict=verdict)
+    if why in _OURS:
+        return gettext(why)
     if found := _CANCELLATION.fullmatch(why):
+        if found[2] in _OURS:
+            return gettext("cancellation %(key)s: %(why)s", key=found[1], why=gettext(found[2]))
         return gettext(
             "cancellation %(key)s, in the registry’s words: %(words)s", key=found[1], words=found[2]
         )

@@ -46,6 +46,7 @@ PHASES: Final = {
 
 CHORES: Final[Mapping[str, str]] = {
     "check": N_("Adding everything up"),
+    "closing": N_("What registries’ dates bring about"),
     "desk_digest": N_("The day’s mail to operators"),
     "fee_days": N_("Schedules of fees that begin"),
     "fee_statements": N_("Monthly statements of fees"),
@@ -75,6 +76,13 @@ def system() -> ResponseReturnValue:
         phases={
             name: gettext(PHASES[dates.phase(now)]) for name, dates in here.dates_for_new.items()
         },
+        in_flight={name: redating.in_flight(db.session(), name) for name in here.registries},
+        counted=redating.MOST,
+        closed=[
+            name
+            for name, dates in here.registry_dates.items()
+            if dates.phase(now) is RegistryPhase.CLOSED
+        ],
         silent={name: conditions.silent_since(name, now) for name in here.registries},
         until=lambda moment: _until(moment, now),
         work=watching.waiting(db.session(), kinds, now),
@@ -346,8 +354,29 @@ def _dates_page(registry_id: str, typed: Typed | None = None) -> ResponseReturnV
     return page, 422 if typed and typed.errors else 200
 
 
+def _effects(session: Session, registry_id: str, dates: RegistryDates) -> list[str]:
+    """Say what new dates would bring about."""
+    sooner = redating.unpaid_beyond(session, registry_id, dates)
+    effects = [
+        ngettext(
+            "%(n)s unpaid order is to be paid sooner; its purchaser is told by mail.",
+            "%(n)s unpaid orders are to be paid sooner; their purchasers are told by mail.",
+            sooner,
+            n=number(sooner, language()),
+        )
+        if sooner
+        else gettext("Orders already placed keep the day until which they can be paid.")
+    ]
+    now = platform().clock()
+    if dates.orders_until is not None and dates.orders_until <= now:
+        effects.append(gettext("All offers of this registry close, and their providers are told."))
+    if dates.closed is not None and dates.closed <= now:
+        effects.append(gettext("Nothing is asked of the registry any more: our record answers."))
+    return effects
+
+
 @describes(ProposalKind.DATES)
-def _dates(_session: Session, proposal: Proposal) -> Described:
+def _dates(session: Session, proposal: Proposal) -> Described:
     payload = proposal.payload
     before = switching.read_dates(payload["before"])
     after = switching.read_dates(payload["dates"])
@@ -365,7 +394,7 @@ def _dates(_session: Session, proposal: Proposal) -> Described:
         ],
         effects=[
             gettext("New checkouts go by the new dates within seconds."),
-            gettext("Orders already placed keep the day until which they can be paid."),
+            *_effects(session, payload["registry"], after),
         ],
         about=(title, url_for("admin.registry_dates", registry_id=payload["registry"])),
     )

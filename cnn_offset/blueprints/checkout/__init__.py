@@ -211,6 +211,10 @@ def place(token: str) -> ResponseReturnValue:
                 now=here.clock(),
             )
             placed = [(order.token, order.method_id) for order in orders]
+    except checking_out.EndedError:
+        with unit_of_work() as session:
+            checking_out.give_up(session, token, now=here.clock())
+        return pages.ended_page(), 410
     except ServiceError as error:
         checkout = checking_out.find_checkout(db.session(), token)
         errors = {"": gettext(error.message, **error.values)}

@@ -131,6 +131,11 @@ def review_page(checkout: Checkout, errors: dict[str, str] | None = None) -> str
     )
 
 
+def ended_page() -> str:
+    """Say that a registry has taken its last order while the purchaser filled in the rest."""
+    return render_template("checkout/lapsed.html", has_basket=True, ended=True)
+
+
 def prefill() -> dict[str, str]:
     """Take what a signed-in purchaser said last time; for a guest nothing."""
     if not current_user.is_authenticated:

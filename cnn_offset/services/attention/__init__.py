@@ -35,6 +35,7 @@ LIMIT: Final = 100
 """At most so many of each kind: more than that is one trouble, not many."""
 Finds = Callable[[Session, datetime, int], Iterator[Entry]]
 _FINDS: Final[Mapping[Kind, Finds]] = {
+    Kind.ENDING: orders.ending,
     Kind.SLOW: orders.slow,
     Kind.UNKNOWN: orders.unknown,
     Kind.MISMATCHED: orders.mismatched,

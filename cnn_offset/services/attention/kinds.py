@@ -25,11 +25,12 @@ from cnn_offset.models import (
 class Kind(StrEnum):
     """What waits, the most harmful first: lists follow this order.
 
-    First what the purchaser has paid for and not got, and what may be irrevocably wrong;
+    First what can soon not be done at all; then what the purchaser has paid for and not got, and what may be irrevocably wrong;
     then money that is not where it should be; then what shows that the platform itself is
     not right; then promises of time; then what waits without harm.
     """
 
+    ENDING = "ending"
     SLOW = "slow"
     UNKNOWN = "unknown"
     MISMATCHED = "mismatched"

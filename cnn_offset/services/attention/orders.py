@@ -13,18 +13,57 @@ from cnn_offset.domain.payment import Verdict
 from cnn_offset.domain.status import CancellationStatus, OrderStatus, PaymentStatus, RefundStatus
 from cnn_offset.models import Cancellation, DealtWith, Event, Order, Payment, PayoutMethod, Refund
 from cnn_offset.models.attending import ODD, STUCK, UNPAID
-from cnn_offset.services import selling
+from cnn_offset.services import deadlines, selling
 from cnn_offset.services.accepting import RELEASED
 from cnn_offset.services.attention.kinds import STATES, Entry, Kind, waits
 from cnn_offset.services.inbox import UNDEALT
 
 TOO_LONG: Final = timedelta(minutes=15)
 """Paid units are cancelled within seconds; after this somebody should know (trust-details 5)."""
+AT_ONCE: Final = timedelta(minutes=5)
+"""Near a registry's end this is too long."""
+SOON: Final = timedelta(days=5)
+"""So long before a registry's last cancellation what is paid becomes urgent (F7)."""
 LONGEST_WAY: Final = timedelta(days=14)
 """An e-check clears within ten days."""
 MOST_PROVIDERS: Final = 1000
 """That send their bank details themselves."""
 C, O, P = CancellationStatus, OrderStatus, PaymentStatus  # noqa: E741
+
+
+def ending(session: Session, now: datetime, limit: int) -> Iterator[Entry]:
+    """Paid, not cancelled, and its registry cancels nothing any more, or soon will not."""
+    for registry_id, end in sorted(deadlines.ending(session, now + SOON).items()):
+        paid = (Order.status == O.PAID) & (Order.paid_at <= now - AT_ONCE)
+        undecided = (Order.status == O.IN_REVIEW) & Order.paid_at.is_not(None)
+        for status in (paid, undecided):
+            for order in session.scalars(
+                select(Order)
+                .where(status, _open_in(registry_id))
+                .order_by(Order.placed_at)
+                .limit(limit)
+            ):
+                yield Entry(
+                    Kind.ENDING,
+                    end,
+                    "order",
+                    order.id,
+                    order.code,
+                    detail=f"{registry_id}, {end:%Y-%m-%d %H:%M} UTC",
+                )
+
+
+def _open_in(registry_id: str) -> ColumnElement[bool]:
+    """Match orders of which units in a registry are neither cancelled nor given up."""
+    return (
+        select(Cancellation.id)
+        .where(
+            Cancellation.order_id == Order.id,
+            Cancellation.registry_id == registry_id,
+            Cancellation.status.not_in([C.CONFIRMED, C.GIVEN_UP]),
+        )
+        .exists()
+    )
 
 
 def slow(session: Session, now: datetime, limit: int) -> Iterator[Entry]:
