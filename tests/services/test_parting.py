@@ -33,6 +33,7 @@ from cnn_offset.plugins.registries.base import CancellationReport, ReportStatus
 from cnn_offset.services import (
     ServiceError,
     cancelling,
+    deadlines,
     deciding,
     fee_statements,
     papers,
@@ -304,3 +305,36 @@ def test_a_receipt_says_what_was_paid(pair: Pair) -> None:
         )
         assert paper.data["total_minor"] == 3700
         assert [each["quantity"] for each in paper.data["lines"]] == [10, 4]
+
+
+def test_the_line_of_a_registry_that_ended_is_given_back(pair: Pair) -> None:
+    """The CDM registry takes its last cancellation while the order waits for it."""
+    order_id, now = pair.order(), pair.shop.clock()
+    jobs.do("cancellation", pair.row(order_id, "a64_interim").id)
+    ended = {"cdm": RegistryDates(last_cancellation=now)}
+    cancelling.pursue(
+        unit_of_work,
+        pair.row(order_id, "cdm").id,
+        connectors=jobs.platform().registries,
+        clock=pair.shop.clock,
+        registry_dates=ended,
+    )
+    assert pair.row(order_id, "cdm").status is C.REJECTED
+    assert pair.shop.registry.sent == []
+    # Its registry cannot be asked any more, or is not configured: its refusal stands.
+    decide(pair.shop, parting.give_back, pair.row(order_id, "cdm").id, connectors={})
+    assert pair.shop.status(order_id) is O.FULFILLED
+    assert pay_back(pair.shop, order_id).amount == Money(2500, "USD")  # type: ignore[union-attr]
+
+
+def test_what_is_cancelled_needs_its_registry_no_more(pair: Pair) -> None:
+    """The CERs are cancelled, then their registry ends; the other line is tried again."""
+    order_id = pair.refused()
+    pair.shop.work(rounds=2, minutes=20)
+    assert pair.row(order_id, "cdm").status is C.CONFIRMED
+    with unit_of_work() as session:
+        dates = {"cdm": RegistryDates(last_cancellation=pair.shop.clock())}
+        deadlines.put_in_force(session, dates)
+    decide(pair.shop, deciding.retry, pair.row(order_id, "a64_interim").id)
+    pair.shop.work(rounds=3)
+    assert pair.shop.status(order_id) is O.FULFILLED

@@ -25,7 +25,7 @@ from cnn_offset.mail import render
 from cnn_offset.models import Attestation, Message, Order
 from cnn_offset.plugins.errors import UnavailableError
 from cnn_offset.services.attesting import attestation_data, issue_attestation
-from tests.parting import Pair, make_pair
+from tests.parting import Pair, make_pair, pay_back, refund_all
 from tests.services.conftest import Shop, shop
 from tests.web.people import add_person, log_in, post
 
@@ -230,3 +230,15 @@ def test_what_is_left_is_attested_and_said_everywhere(
         with app.test_request_context():
             mail = str(render(db.session(), message).get_body(("plain",)))
         assert "12.00" in mail or kind == "attestation"
+
+
+def test_what_went_back_already_is_not_owed_once_more(app: Flask, pair: Pair) -> None:
+    order_id = pair.refused()
+    pair.shop.registry.faults = ["refuse"]
+    pair.shop.work(rounds=3, minutes=20)
+    pair.give_back(order_id)
+    pay_back(pair.shop, order_id)
+    refund_all(pair.shop, order_id)
+    text = private(app, order_id)
+    assert "owes you USD 25.00" in text.replace("\xa0", " ")
+    assert "stands" not in text.split("What was ordered")[0]

@@ -23,6 +23,8 @@ from cnn_offset.blueprints.orders import replacing as replacing_pages
 from cnn_offset.blueprints.orders.opening import offered, open_payment
 from cnn_offset.blueprints.orders.private import bp
 from cnn_offset.blueprints.orders.progress import progress_of
+from cnn_offset.domain.money import Money
+from cnn_offset.domain.payment import left
 from cnn_offset.domain.status import LIVE, OrderStatus
 from cnn_offset.extensions import db, limiter, platform, unit_of_work
 from cnn_offset.i18n import language
@@ -53,6 +55,7 @@ def show(token: str) -> ResponseReturnValue:
         registries=platform().registry_titles,
         qr=_qr(payment.qr) if payment and payment.qr else "",
         siblings=_siblings(order),
+        owed=_owed(order),
         papers=papers_of(db.session(), order),
         questions=(
             replacing.asked_of(db.session(), order) if order.status is OrderStatus.IN_REVIEW else []
@@ -71,6 +74,17 @@ def _qr(text: str) -> str:
     return segno.make(text, error="m", micro=False).svg_data_uri(
         scale=4, border=4, dark="#000", light="#fff"
     )
+
+
+def _owed(order: Order) -> Money:
+    """Return what is to go back of an order that is not to be fulfilled."""
+    if not order.given_back.minor:
+        return order.total
+    # Part of it has gone back before.
+    payments = db.session.scalars(select(Payment).where(Payment.order_id == order.id))
+    rests = [left(each.value for each in payment.facts) for payment in payments]
+    minor = sum(each.minor for each in rests if each and each.currency == order.currency)
+    return Money(minor, order.currency) if minor else order.total
 
 
 def _siblings(order: Order) -> int:
