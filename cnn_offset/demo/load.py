@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +22,7 @@ from cnn_offset.extensions import Platform
 from cnn_offset.models import (
     Activity,
     Block,
+    FormerRef,
     Offer,
     PayoutMethod,
     Provider,
@@ -71,7 +72,11 @@ def load_demo(begin: Begin, platform: Platform) -> DemoSummary:
     sandbox = platform.settings.SANDBOX_URL.rstrip("/")
     if not sandbox:
         raise RuntimeError("SANDBOX_URL: the demo needs the sandbox's registries")
-    demo = _served(read_demo(), platform.registries)
+    with begin() as session:
+        # What a cut-over has moved lives on elsewhere.
+        moved = set(session.scalars(select(FormerRef.registry_id).distinct()))
+    running = [each for each in platform.registries if each not in moved]
+    demo = _served(read_demo(), running)
     now = platform.clock()
     _store_pictures(platform.files, demo.activities)
     _issue_blocks(sandbox, demo)
@@ -111,7 +116,7 @@ def _password() -> str:
     return os.environ.get("DEMO_PASSWORD") or _PASSWORD
 
 
-def _served(demo: Demo, registries: Mapping[str, Any]) -> Demo:
+def _served(demo: Demo, registries: Collection[str]) -> Demo:
     served = [each for each in demo.activities if each.registry in registries]
     return Demo(providers=demo.providers, activities=served)
 
