@@ -1,4 +1,4 @@
-"""The command line: ``cnn-offset registries list | rehearse | cutover``."""
+"""The command line: ``cnn-offset registries list | rehearse | cutover | reconcile``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from cnn_offset.cli_application import with_app
 from cnn_offset.cli_cutover import cutover, list_
+from cnn_offset.cli_reconcile import reconcile
 
 
 @click.group()
@@ -17,6 +18,7 @@ def registries() -> None:
 
 registries.add_command(list_)
 registries.add_command(cutover)
+registries.add_command(reconcile)
 
 
 @registries.command()

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import select
 
-from cnn_offset import jobs
+from cnn_offset import cli_application, jobs
+from cnn_offset.cli_reconcile import reconcile
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.status import DifferenceStatus
 from cnn_offset.domain.units import SerialRange
@@ -452,3 +454,26 @@ def test_the_chore_begins_a_night_and_work_ends_it(shop: Shop) -> None:
         shop.clock.tick(minutes=3)
     nights = db.session.scalars(select(Night).where(Night.registry_id == "cdm")).all()
     assert [(each.step, each.matched) for each in nights] == [(NightStep.DONE, 1)]
+
+
+def test_on_command(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_application, "application", lambda: shop.app)
+
+    def run(name: str = "cdm") -> Result:
+        return CliRunner().invoke(reconcile, [name])
+
+    mirror(shop)
+    row = buy(shop)
+    shop.clock.tick(hours=2)
+    assert "no registry" in run("nothing").output
+    good = run()
+    assert good.exit_code == 0, good.output
+    assert "agree: 1 (10 units)" in good.output
+    assert "blocks read:              1 (990 units)" in good.output
+    assert run().output == good.output, "once a day"
+    shop.clock.tick(hours=24)
+    elsewhere(shop, row.ranges[0].first, 1)
+    shop.clock.tick(hours=2)
+    bad = run()
+    assert bad.exit_code == 1
+    assert "differences found:        1" in bad.output
