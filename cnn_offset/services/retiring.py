@@ -127,7 +127,7 @@ def registry_needs(
     return found
 
 
-def _count(column: Any, *where: ColumnElement[bool] | Any) -> Select[Any]:
+def _count(column: Any, *where: ColumnElement[bool] | Any) -> Select[str, int]:
     return select(column, func.count()).where(*where).group_by(column)
 
 
@@ -135,7 +135,7 @@ def _add(
     session: Session,
     found: dict[str, list[Need]],
     what: str,
-    counts: Select[Any],
+    counts: Select[str, int],
     codes_of: Any = None,
 ) -> None:
     for name, count in session.execute(counts).all():
@@ -143,7 +143,7 @@ def _add(
         found.setdefault(name, []).append(Need(what, count, tuple(codes)))
 
 
-def _of_orders(name: str) -> Select[Any]:
+def _of_orders(name: str) -> Select[str]:
     return (
         select(Order.code)
         .where(Order.method_id == name, Order.status.in_(_OPEN))
@@ -151,12 +151,12 @@ def _of_orders(name: str) -> Select[Any]:
     )
 
 
-def _of_payments(name: str) -> Select[Any]:
+def _of_payments(name: str) -> Select[str]:
     some = select(Payment.order_id).where(Payment.method_id == name, text(OPEN_PAYMENT))
     return select(Order.code).where(Order.id.in_(some.order_by(Payment.id).limit(SHOWN)))
 
 
-def _of_units(name: str) -> Select[Any]:
+def _of_units(name: str) -> Select[str]:
     lines = (
         select(OrderLine.id)
         .join(Block, Block.id == OrderLine.block_id)
