@@ -15,7 +15,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.dirfs import DirFileSystem
 
-from cnn_offset import accounts, announcing, i18n, jobs, starting, visits, web
+from cnn_offset import accounts, announcing, countdown, i18n, jobs, starting, visits, web
 from cnn_offset.attestations.keys import load_key
 from cnn_offset.blueprints import register_blueprints
 from cnn_offset.conditions import ConditionsKeeper
@@ -111,6 +111,7 @@ def create_app(
     accounts.init_app(app)
     i18n.init_app(app)
     announcing.init_app(app)
+    countdown.init_app(app)
     web.init_app(app, platform)
     visits.init_app(app)
     register_blueprints(app)

@@ -17,7 +17,7 @@ from cnn_offset.blueprints.admin import system
 from cnn_offset.blueprints.admin.audit_words import SUBJECTS
 from cnn_offset.chores import CHORES
 from cnn_offset.domain.staff import OperatorRole
-from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.extensions import db, platform
 from cnn_offset.jobs import WORK
 from cnn_offset.models import CallHealth, Event, Message, Order, Proposal, Switch
 from cnn_offset.plugins.errors import OutcomeUnknownError, UnavailableError
@@ -431,18 +431,18 @@ def test_dates_that_harm_running_orders_are_refused(
 ) -> None:
     Visitor(mall.app).buy(mall, mall.wind, method="bank_transfer")
     order = mall.orders()[0]
-    end = order.pay_by + timedelta(hours=23)
+    end = clock() + timedelta(days=3)
     status, page = ask(head, last_cancellation=f"{end:%Y-%m-%dT%H:%M}")
     assert status == 422
     assert "Unpaid orders that may still be paid after that: 1." in page
-    end = order.pay_by + timedelta(hours=25)
+    end = clock() + timedelta(days=5)
     assert ask(head, last_cancellation=f"{end:%Y-%m-%dT%H:%M}")[0] == 302
-    # An order placed meanwhile stands in the way of approving it.
-    with app.app_context(), unit_of_work() as session:
-        session.get_one(Order, order.id).pay_by = end
+    # Time has passed when it is approved: purchasers would have too little left.
+    clock.tick(days=2)
     assert "Unpaid orders that may still be paid after that: 1." in approve(app, clock)
     with app.app_context():
         assert platform().registry_dates["cdm"].last_cancellation is None
+        assert db.session.get_one(Order, order.id).pay_by == order.pay_by
 
 
 def test_a_registry_cannot_end_while_it_cancels(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flask_babel import gettext
 
-from cnn_offset.domain.calendar import RegistryDates
+from cnn_offset.domain.calendar import RegistryDates, RegistryPhase
 from cnn_offset.domain.money import Money
 from cnn_offset.models import Offer
 from cnn_offset.plugins.loader import PluginSet
@@ -54,6 +54,8 @@ def offer_rows(
         ]
         if dates.pause:
             obstacle = gettext(PAUSED[dates.pause])
+        elif dates.phase(now) is RegistryPhase.NOT_OPEN:
+            obstacle = gettext("The registry of these units does not take orders yet.")
         elif in_time is None:
             obstacle = gettext("The registry of these units takes no new orders.")
         elif offer.available < offer.min_quantity:

@@ -91,7 +91,7 @@ def closing(registry_id: str) -> tuple[str, Any]:
     dates = platform().registry_dates.get(registry_id)
     if dates is None:
         return N_("This site does not work with the registry at present."), None
-    return PHASES.get(dates.phase(platform().clock()), ""), dates.last_order
+    return PHASES.get(dates.phase(platform().clock()), ""), dates.orders_until
 
 
 def for_pages() -> dict[str, Any]:
@@ -165,7 +165,8 @@ def holding(block_id: int) -> ResponseReturnValue:
         offers=offers,
         on_sale=any(each.status == "open" and not each.private_token for each in offers),
         period=words.period(str(block.commitment_period or "")),
-        is_open=dates.phase(platform().clock()) is RegistryPhase.OPEN,
+        # Before a registry opens offers are prepared.
+        is_open=dates.phase(platform().clock()) in (RegistryPhase.OPEN, RegistryPhase.NOT_OPEN),
         **for_pages(),
     )
 
