@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,7 +79,7 @@ def _write(path: Path, size: int) -> None:
         return
     with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
         sheet = book.add_worksheet()
-        for at, cells in enumerate((HEAD, *_rows(size))):
+        for at, cells in enumerate(chain([HEAD], _rows(size))):
             sheet.write_row(at, 0, cells)
 
 

@@ -89,7 +89,10 @@ class Cells:
             RowFaultError: it is too long.
 
         """
-        said = " ".join(clean_prose(self.text(name)).split())
+        said = self.text(name)
+        if not (said.isascii() and said.isprintable()):
+            said = clean_prose(said)
+        said = " ".join(said.split())
         if len(said) > longest:
             raise RowFaultError(
                 f"{self._heading(name)} is too long: {len(said)} letters, at most {longest}"
