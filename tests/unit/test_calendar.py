@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -141,3 +142,56 @@ def test_what_is_due_leaves_a_day_to_cancel() -> None:
     assert DATES.latest_due(last + timedelta(days=1)) == last - timedelta(days=1)
     assert DATES.latest_due(last) == last - timedelta(days=1)
     assert DATES.latest_due(last - timedelta(days=2)) == last - timedelta(days=2)
+
+
+# Near the end
+
+
+@pytest.mark.parametrize(
+    ("before", "days", "hours"),
+    [
+        (timedelta(days=30), 30, 720),
+        (timedelta(days=1, hours=1), 1, 25),
+        (timedelta(hours=23, minutes=59), 0, 24),
+        (timedelta(minutes=1), 0, 1),
+    ],
+)
+def test_near_the_last_order_what_is_left_is_counted(
+    before: timedelta, days: int, hours: int
+) -> None:
+    dates = replace(DATES, opens=None)
+    assert dates.last_order is not None
+    left = dates.countdown(dates.last_order - before)
+    assert left is not None
+    assert (left.until, left.days, left.hours) == (dates.last_order, days, hours)
+
+
+@pytest.mark.parametrize("after", [timedelta(days=-31), timedelta(0), timedelta(days=1)])
+def test_else_nothing_is_counted(after: timedelta) -> None:
+    dates = replace(DATES, opens=None)
+    assert dates.last_order is not None
+    assert dates.countdown(dates.last_order + after) is None
+    assert RegistryDates().countdown(FIRST) is None
+
+
+def test_without_a_last_order_orders_end_with_the_cancellations() -> None:
+    assert RegistryDates(last_cancellation=FIRST).orders_until == FIRST
+    assert RegistryDates(closed=FIRST).end == FIRST
+    assert RegistryDates().end is None
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=15)))
+def test_a_method_is_possible_just_until_it_is_said_to_be(slowest: timedelta) -> None:
+    dates = replace(DATES, opens=None)
+    until = dates.method_until(slowest)
+    assert until is not None
+    assert dates.allows_method(until - JUST_BEFORE, slowest)
+    assert not dates.allows_method(until + JUST_BEFORE, slowest)
+
+
+def test_a_placed_order_may_be_paid_after_the_last_order() -> None:
+    now = DATES.last_order
+    assert now is not None
+    assert not DATES.allows_method(now, timedelta(days=1))
+    assert DATES.allows_method(now, timedelta(days=1), placed=True)
+    assert not DATES.allows_method(now, timedelta(days=11), placed=True)

@@ -83,6 +83,7 @@ WHATS: Final[Mapping[str, str]] = {
     "imported": N_("Imported"),
     "in progress": N_("In progress"),
     "kept open": N_("Kept open"),
+    "pay sooner": N_("To be paid sooner"),
     "lapsed": N_("Lapsed"),
     "look again": N_("Looked at again"),
     "methods": N_("Payment methods"),
