@@ -166,7 +166,8 @@ def why_not_refund(order: Order, payments: Sequence[Payment], rows: Sequence[Can
         return DECIDED
     if not any(each.status in (*MONEY, P.REFUNDED) for each in payments):
         return N_("No money has come for this order. It can be withdrawn instead.")
-    if any(row.status is C.CONFIRMED for row in rows) and paying(order, payments) is not None:
+    known = {row.status for row in rows}
+    if {C.CONFIRMED, C.REJECTED} <= known and paying(order, payments) is not None:
         return N_(
             "Part of the units are cancelled for good, so only the other part can go back: give "
             "back what was refused."
