@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -442,3 +443,31 @@ def test_a_project_that_is_known_is_linked_and_its_country_compared(
     ]
     assert db.session.scalars(select(HistoricCancellation.activity_id)).all() == [activity_id]
     assert db.session.get_one(Activity, activity_id).host_party == "RW"
+
+
+def test_two_processes_bring_in_the_same_units_at_the_same_time(
+    any_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "BATCH", 20)
+    paths = [
+        write(
+            tmp_path / f"{day}.csv",
+            *(row(n, completed_at=f"2020-01-0{day}") for n in range(1, 201)),
+        )
+        for day in (1, 2)
+    ]
+
+    def work(path: Path) -> runs.Report:
+        with any_app.test_request_context():
+            try:
+                return bring_in(path, history())
+            finally:
+                db.session.remove()
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(work, paths))
+    assert [each.accepted + each.refused for each in reports] == [200, 200]
+    assert sum(each.accepted for each in reports) == 200
+    with any_app.test_request_context():
+        assert count(CancelledRange) == 200
+        db.session.remove()
