@@ -79,6 +79,29 @@ def find(
     return True
 
 
+def is_settled(
+    session: Session,
+    registry_id: str,
+    kind: DifferenceKind,
+    name: str,
+    theirs: Mapping[str, Any],
+) -> bool:
+    """Whether a person's word on this, as the registry says it, was the last."""
+    last = session.scalar(
+        select(Difference)
+        .where(
+            Difference.registry_id == registry_id,
+            Difference.kind == kind,
+            Difference.name == name[:240],
+        )
+        .order_by(Difference.id.desc())
+        .limit(1)
+    )
+    return (
+        last is not None and last.status is DifferenceStatus.SETTLED and last.theirs == dict(theirs)
+    )
+
+
 def end(session: Session, row: Difference, *, why: str, now: datetime) -> bool:
     """Close a difference that is there no longer; return whether this call did."""
     if not move(session, row, DifferenceStatus.GONE, actor=CORE, why=why, now=now):

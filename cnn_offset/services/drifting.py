@@ -67,6 +67,21 @@ def compare(
             )
 
 
+def is_accepted(session: Session, account: RegistryAccount, ref: str, words: str) -> bool:
+    """Whether a person has settled that what a registry says of a block is so."""
+    return differing.is_settled(
+        session,
+        account.registry_id,
+        DifferenceKind.REPORT,
+        _name(account, ref),
+        _odd(account, ref, words),
+    )
+
+
+def _odd(account: RegistryAccount, ref: str, words: str) -> dict[str, str]:
+    return {"words": words, "block": ref, "account": account.account_ref}
+
+
 def keep_odd(
     session: Session,
     account: RegistryAccount,
@@ -83,7 +98,7 @@ def keep_odd(
         DifferenceKind.REPORT,
         _name(account, ref),
         ours={},
-        theirs={"words": words, "block": ref, "account": account.account_ref},
+        theirs=_odd(account, ref, words),
         now=now,
         account_id=account.id,
         block_id=block.id if block else None,

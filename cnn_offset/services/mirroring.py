@@ -181,8 +181,6 @@ def mirror(
     for report in reports:
         block = known.get(report.block_ref)
         activity, allows_partial = mapped.get(report.activity_ref, (None, False))
-        if block is None and account.read_at is not None:
-            _read_others(session, account, report.issued, now=began)
         if activity is None and (block is None or block.provider_id != account.provider_id):
             # In the Board's account most blocks are none of this provider's business.
             if account.kind is not AccountKind.PENDING and block is None:
@@ -193,8 +191,16 @@ def mirror(
             continue
         if report.block_ref in unmapped:
             session.delete(unmapped[report.block_ref])
+        if block is not None and activity is not None and block.activity_id != activity.id:
+            words = f"of project {report.activity_ref}, and was of {block.activity.ref}"
+            if not drifting.is_accepted(session, account, report.block_ref, words):
+                # What is on offer as one project's is not sold as another's.
+                distrust(session, account, {report.block_ref: words}, began=began)
+                continue
         if block is None:
             assert activity is not None
+            if account.read_at is not None:
+                _read_others(session, account, report.issued, now=began)
             block = Block(
                 registry_id=account.registry_id,
                 account_ref=account.account_ref,

@@ -541,6 +541,7 @@ def test_pages_are_asked_for_at_a_pace() -> None:
     [
         ({"units": SEGMENT | {"start": 14, "end": 10}}, "serial numbers"),
         ({"unitType": "XER"}, "unit type"),
+        ({"activityRef": "9"}, "are not of 9"),
     ],
 )
 def test_a_block_that_makes_no_sense_leaves_the_others(

@@ -26,7 +26,7 @@ from cnn_offset.models import (
 )
 from cnn_offset.plugins.errors import OutcomeUnknownError
 from cnn_offset.plugins.loader import PluginSet
-from cnn_offset.services import holdings, registry_lists
+from cnn_offset.services import differing, holdings, registry_lists
 from cnn_offset.services.attention import Kind, attention
 from tests.factories import make_activity, make_provider
 from tests.services.conftest import Shop
@@ -378,6 +378,29 @@ def test_nothing_is_offered_of_a_block_that_cannot_be(mirror: Mirror, what: str)
     mirror.read()
     assert mirror.blocks()[ref] == (1000, "")
     assert {status for _, status in mirror.differences()} == {"gone"}
+
+
+def test_a_block_of_another_activity_waits_for_a_person(mirror: Mirror) -> None:
+    other = make_activity()
+    db.session.commit()
+    opened(mirror.shop, mirror.block.provider, mirror.block.account_ref, [other])
+    was = mirror.block.activity_id
+    mirror.registry.put(replace(mirror.registry.books[mirror.ref], activity_ref=other.ref))
+    for _ in range(2):
+        mirror.read()
+        assert mirror.blocks()[mirror.ref] == (1000, Obstacle.CONTRADICTORY)
+        assert mirror.block.activity_id == was
+        assert mirror.differences() == [("report", "open")]
+    with unit_of_work() as session:
+        [found] = session.scalars(select(Difference))
+        differing.settle(
+            session, found.id, remark="It is so.", actor="op@x", now=mirror.shop.clock()
+        )
+    with unit_of_work() as session:
+        session.get_one(RegistryAccount, mirror.account_id).whole_at = None
+    mirror.read()
+    assert mirror.blocks()[mirror.ref] == (1000, "")
+    assert mirror.block.activity_id != was
 
 
 def test_a_change_that_was_not_told_is_found_at_night(mirror: Mirror) -> None:

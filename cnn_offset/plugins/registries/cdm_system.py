@@ -151,6 +151,11 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
 
         """
 
+    @staticmethod
+    def is_of(units: Units, activity_ref: str) -> bool:  # noqa: ARG004 - what is opaque says nothing
+        """Whether serial numbers, as far as they tell, are of an activity."""
+        return True
+
     def list_blocks(self, account_ref: str) -> Iterator[BlockReport]:
         """List the blocks of one account, page after page.
 
@@ -289,6 +294,10 @@ class CdmSystemConnector(RegistryConnector, abc.ABC):
     def _block(self, block: _Block) -> BlockReport:
         if block.unitType not in self.unit_types:
             raise OutcomeUnknownError(f"a unit type that nobody knows: {block.unitType}")
+        if not self.is_of(block.units, block.activityRef):
+            raise OutcomeUnknownError(
+                f"serial numbers {block.units.startSerial} are not of {block.activityRef}"
+            )
         return BlockReport(
             block_ref=block.blockId,
             account_ref=block.accountId,
