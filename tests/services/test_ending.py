@@ -17,6 +17,7 @@ from cnn_offset.domain.casework import CaseKind
 from cnn_offset.domain.status import CancellationStatus, OfferStatus, OrderStatus
 from cnn_offset.domain.units import SerialRange
 from cnn_offset.extensions import db, platform, unit_of_work
+from cnn_offset.mail import render
 from cnn_offset.models import Case, Checkout, Message, Order, RegistryAccount
 from cnn_offset.plugins.errors import UnavailableError
 from cnn_offset.plugins.registries.base import CancellationRequest, ReportStatus
@@ -352,3 +353,30 @@ def test_what_is_paid_is_urgent_days_before(shop: Shop, set_dates: SetDates) -> 
     assert kinds()[0] is Kind.ENDING, "before all others"
     jobs.do("cancellation", shop.cancellation(order_id).id)
     assert Kind.ENDING not in kinds()
+
+
+def test_letters_say_what_to_do(shop: Shop, set_dates: SetDates) -> None:
+    late = shop.order()
+    payment_id = shop.open(late)
+    shop.order(method="bank_transfer", quantity=5)
+    set_dates(DATES)
+    at(shop, END - CANCELLING - timedelta(hours=20))
+    turn()
+    for order_id in db.session.scalars(select(Order.id)).all():
+        with unit_of_work() as session:
+            ordering.remind(session, order_id, by_bank=False, now=shop.clock())
+    at(shop, END)
+    shop.money(payment_id)
+    said = {
+        each.kind: render(db.session(), each).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        for each in db.session.scalars(select(Message))
+    }
+    for kind, words in {
+        "bank_orders_ending": "lapses; money that",
+        "ending_reminder": "cannot be kept open",
+        "money_too_late": "nothing was cancelled",
+        "offers_ended": "1 offer of yours is closed",
+        "paid_too_late": "all of your money goes back",
+        "pay_sooner": "so that the units can still be",
+    }.items():
+        assert words in " ".join(said[kind].split()), kind

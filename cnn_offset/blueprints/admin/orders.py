@@ -38,6 +38,7 @@ from cnn_offset.services import (
     NotFoundError,
     ServiceError,
     cases,
+    deadlines,
     deciding,
     finding,
     mailing,
@@ -138,6 +139,8 @@ def _page(found: Order, typed: Typed | None = None) -> ResponseReturnValue:
     page = render_template(
         "admin/order.html",
         order=found,
+        ends_at=deadlines.end_of(session, found.id),
+        over=deadlines.is_over(session, found.id, platform().clock()),
         payments=payments,
         cancellations=cancellations,
         questions=replacing.questions_of(session, found),
