@@ -150,7 +150,11 @@ class LedgerConnector(RegistryConnector):
 
 def _read(answer: requests.Response, shape: type[Shape]) -> Shape:
     if answer.status_code not in (200, 201, 404, 422):
-        raise OutcomeUnknownError(f"answer {answer.status_code}")
+        wait = answer.headers.get("Retry-After", "")
+        raise OutcomeUnknownError(
+            f"answer {answer.status_code}",
+            retry_after=timedelta(seconds=int(wait)) if wait.isdecimal() else None,
+        )
     try:
         return shape.model_validate_json(answer.content)
     except ValidationError:

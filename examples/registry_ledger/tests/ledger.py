@@ -27,7 +27,7 @@ class Ledger:
         self.lots: dict[str, dict[str, Any]] = {}
         self.done: list[dict[str, Any]] = []
         self.misdeeds: list[Misdeed] = []
-        self.later = timedelta()
+        self.later = self.wait = timedelta()
         self.closed = False
         self.lock = threading.Lock()
         self.api = Flask("ledger")
@@ -37,6 +37,10 @@ class Ledger:
         self.api.add_url_rule("/cancellations", view_func=self.list_cancellations)
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if self.wait:
+            wait, self.wait = str(self.wait.seconds), timedelta()
+            start_response("429 Too Many Requests", [("Retry-After", wait)])
+            return [b""]
         misdeed = self.misdeeds.pop() if self.misdeeds else None
         if misdeed is Misdeed.LATE:
             time.sleep(2 * PATIENCE)
@@ -167,6 +171,10 @@ class LedgerWorld(RegistryWorld):
     def cancel_elsewhere(self, block_ref: str, units: int) -> bool:
         lot = self.ledger.lots[block_ref]
         self.ledger.take(lot, units, {"key": "", "account": lot["account"], "lot": block_ref})
+        return True
+
+    def slow_down(self, wait: timedelta) -> bool:
+        self.ledger.wait = wait
         return True
 
     def audit(self) -> Mapping[str, int]:
