@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
 
 from cnn_offset.domain.status import CheckoutStatus
+from cnn_offset.extensions import db
+from cnn_offset.models import Offer
 from tests.conftest import Clock
-from tests.web.shopping import CONSENTS, Mall, Visitor, text_of
+from tests.web.shopping import CONSENTS, Mall, Visitor, open_mall, text_of
+
+
+@pytest.fixture
+def mall(app: Flask, clock: Clock) -> Iterator[Mall]:
+    yield from open_mall(app, clock)
+
+
+@pytest.fixture
+def visitor(mall: Mall) -> Visitor:
+    return Visitor(mall.app)
+
+
+def slug_of(mall: Mall) -> str:
+    with mall.app.app_context():
+        return db.session.get_one(Offer, mall.sun).block.activity.slug
 
 
 def dates(app: Flask, **moments: datetime) -> None:
@@ -33,8 +51,7 @@ def test_every_page_on_the_way_tells_until_when(
 ) -> None:
     dates(app, last_order=clock() + left)
     base = visitor.begin(mall.sun)
-    with app.app_context():
-        slug = mall.offer(mall.sun).block.activity.slug
+    slug = slug_of(mall)
     for path in ("/en/projects", f"/en/projects/{slug}", "/en/basket", f"{base}/details"):
         page = text_of(visitor.get(path)).replace("\xa0", " ")
         assert said in page, path
@@ -44,8 +61,7 @@ def test_every_page_on_the_way_tells_until_when(
 def test_before_it_opens_nothing_is_ordered(
     app: Flask, clock: Clock, mall: Mall, visitor: Visitor
 ) -> None:
-    with app.app_context():
-        slug = mall.offer(mall.sun).block.activity.slug
+    slug = slug_of(mall)
     dates(app, opens=clock() + timedelta(days=3))
     page = text_of(visitor.get(f"/en/projects/{slug}")).replace("\xa0", " ")
     assert "Orders can be placed from 5 November 2026, 09:00 UTC." in page
