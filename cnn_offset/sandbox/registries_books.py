@@ -37,6 +37,10 @@ Article 6.4 registry starts without, so that both kinds are there.
 """
 
 
+LONG_AGO: Final = "2020-01-01T00:00:00+00:00"
+"""When blocks changed last that were written down before that was kept."""
+
+
 class RefusalError(Exception):
     """The registry says no; ``code`` is its word for why."""
 
@@ -464,7 +468,11 @@ class Book:
         here = {each["block_ref"] for each in blocks}
         left = self.state.all(f"{self.name}/gone", part=account)
         return (
-            [each for each in blocks if datetime.fromisoformat(each["changed_at"]) >= since],
+            [
+                each
+                for each in blocks
+                if datetime.fromisoformat(each.get("changed_at", LONG_AGO)) >= since
+            ],
             [
                 each["block_ref"]
                 for each in left
