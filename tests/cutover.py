@@ -15,7 +15,7 @@ from cnn_offset import jobs
 from cnn_offset.domain.calendar import RegistryDates
 from cnn_offset.domain.status import CutoverStatus, OfferStatus, OrderStatus
 from cnn_offset.domain.units import SerialRange, UnitType
-from cnn_offset.extensions import db, unit_of_work
+from cnn_offset.extensions import db, platform, unit_of_work
 from cnn_offset.models import (
     Block,
     Cancellation,
@@ -109,11 +109,8 @@ class Move:
         """Put a block into the provider's account, mapped and mirrored."""
         provider_id = values.pop("provider_id", self.provider_id)
         activity = activity or self.activity()
-        if not any(
-            each.activity_id == activity.id
-            for each in activity.mapped  # type: ignore[attr-defined]
-        ):
-            activity.mapped.append(  # type: ignore[attr-defined]
+        if not any(each.activity_id == activity.id for each in activity.mapped):
+            activity.mapped.append(
                 make_mapping(db.session.get_one(Provider, provider_id), activity)
             )
         n = next(self.numbers)
@@ -134,7 +131,7 @@ class Move:
         return made
 
     def activity(self, **values: Any) -> Any:
-        made = make_activity(registry_id=OLD, **values)
+        made: Any = make_activity(registry_id=OLD, **values)
         made.mapped = []
         return made
 
@@ -169,7 +166,7 @@ class Move:
     def dates(self) -> Mapping[str, RegistryDates]:
         # Each look is a request of its own.
         g.pop("conditions", None)
-        return jobs.platform().dates_for_new
+        return platform().dates_for_new
 
     def checkout(self, basket: dict[int, int]) -> int:
         with unit_of_work() as session:
@@ -192,7 +189,7 @@ class Move:
                 checkout,
                 DETAILS,
                 {(line.offer.provider_id, line.currency): "paypal"},
-                plugins=jobs.platform().payments,
+                plugins=platform().payments,
                 registry_dates=self.dates,
                 now=self.clock(),
             )
@@ -206,7 +203,7 @@ class Move:
         with unit_of_work() as session:
             order = session.get_one(Order, order_id)
             payment_id = paying.prepare_payment(session, order, "paypal", now=self.clock()).id
-        jobs.start_payment(jobs.platform(), payment_id)
+        jobs.start_payment(platform(), payment_id)
         self.pay.pay(db.session.get_one(Payment, payment_id).processor_ref)
         jobs.do("payment", payment_id)
 
@@ -225,7 +222,7 @@ class Move:
         self,
         parts: Mapping[str, Sequence[int]] | None = None,
         merge: Sequence[Sequence[str]] = (),
-        **changes: Any,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> list[BlockReport]:
         """Let all units pass into the new registry; ``changes`` of the reports by old block."""
         db.session.expire_all()
@@ -241,7 +238,7 @@ class Move:
             ref = group[0].block_ref
             left = [(each, self._first_left(each), self.old.left(each.block_ref)) for each in group]
             sizes = (parts or {}).get(ref) or [sum(units for _, _, units in left)]
-            queue = [[each, first, units] for each, first, units in left]
+            queue: list[Any] = [[each, first, units] for each, first, units in left]
             for size in sizes:
                 origins, wanted = [], size
                 while wanted:
@@ -252,7 +249,7 @@ class Move:
                     wanted -= takes
                     if queue[0][2] == 0:
                         queue.pop(0)
-                made.append(self._issue(group[0], origins, size, changes.get(ref, {})))
+                made.append(self._issue(group[0], origins, size, (changes or {}).get(ref, {})))
         for ref in self.old.books:
             self.old.take(ref, self.old.left(ref))
         db.session.rollback()
@@ -284,7 +281,7 @@ class Move:
     @property
     def outside(self) -> Outside:
         g.pop("conditions", None)
-        here = jobs.platform()
+        here = platform()
         return Outside(here.registries, here.registry_dates, self.clock, self.findings)
 
     def plan(self) -> Plan:
@@ -312,7 +309,7 @@ class Move:
 
     def findings(self) -> list[str]:
         db.session.rollback()
-        return check_all(db.session, jobs.platform().files)
+        return check_all(db.session(), platform().files)
 
     def get(self, kind: Any, row_id: int) -> Any:
         db.session.rollback()

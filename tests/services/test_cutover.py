@@ -16,6 +16,7 @@ from cnn_offset.services import (
     ServiceError,
     browsing,
     cutover,
+    cutover_steps,
     ordering,
     registering,
     settling,
@@ -99,23 +100,23 @@ def test_what_has_moved_is_not_given_up(shop: Move) -> None:
     shop.freeze()
     shop.clock.tick(seconds=11)
     assert shop.go().outcome is Outcome.DONE
-    with pytest.raises(cutover.CutoverError, match="no cut-over runs"):
+    with pytest.raises(cutover_steps.CutoverError, match="no cut-over runs"):
         cutover.give_up(unit_of_work, shop.outside, actor="op")
 
 
 def test_one_at_a_time(shop: Move) -> None:
     shop.freeze()
-    with pytest.raises(cutover.CutoverError, match="another cut-over runs: a64_interim"):
+    with pytest.raises(cutover_steps.CutoverError, match="another cut-over runs: a64_interim"):
         cutover.freeze(unit_of_work, NEW, OLD, shop.outside, actor="op")
-    hold = cutover.claim(unit_of_work, 1, now=shop.clock())
-    with pytest.raises(cutover.CutoverError, match="somebody works at it"):
+    hold = cutover_steps.claim(unit_of_work, 1, now=shop.clock())
+    with pytest.raises(cutover_steps.CutoverError, match="somebody works at it"):
         cutover.go(unit_of_work, OLD, NEW, shop.outside, actor="op")
     # The lease of who died is over some time; who wakes up then has lost it.
     shop.clock.tick(minutes=4)
-    cutover.claim(unit_of_work, 1, now=shop.clock())
+    cutover_steps.claim(unit_of_work, 1, now=shop.clock())
     with (
-        pytest.raises(cutover.CutoverError, match="taken over"),
-        cutover.step(unit_of_work, hold, shop.outside),
+        pytest.raises(cutover_steps.CutoverError, match="taken over"),
+        cutover_steps.step(unit_of_work, hold, shop.outside),
     ):
         pass
 

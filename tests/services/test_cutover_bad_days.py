@@ -77,7 +77,7 @@ def test_refuses_units_that_are_not_what_they_were(
 ) -> None:
     block = shop.block()
     shop.offer(block)
-    shop.succeed(**{block.block_ref: changes})
+    shop.succeed(changes={block.block_ref: changes})
     refuses(shop, words)
 
 
@@ -146,7 +146,7 @@ def test_refuses_serials_of_another_project(shop: Move) -> None:
 def test_refuses_a_project_that_became_two(shop: Move) -> None:
     activity = shop.activity()
     one, two = shop.block(activity=activity), shop.block(activity=activity)
-    shop.succeed(**{two.block_ref: {"activity_ref": "A64-OTHER"}})
+    shop.succeed(changes={two.block_ref: {"activity_ref": "A64-OTHER"}})
     assert one.activity_id == two.activity_id
     refuses(shop, "A64-OTHER too")
 
@@ -173,13 +173,13 @@ def test_refuses_a_connection_that_is_not_there_or_not_open(shop: Move) -> None:
 
     from cnn_offset.domain.calendar import RegistryDates
     from cnn_offset.extensions import unit_of_work
-    from cnn_offset.services import cutover
+    from cnn_offset.services import cutover, cutover_steps
 
     for old, new in (("nothing", NEW), (OLD, "nothing"), (OLD, OLD)):
-        with pytest.raises(cutover.CutoverError):
+        with pytest.raises(cutover_steps.CutoverError):
             cutover.plan(unit_of_work, old, new, shop.outside)
     ended = {**shop.outside.dates, NEW: RegistryDates(last_order=shop.clock())}
-    with pytest.raises(cutover.CutoverError, match="takes no orders now"):
+    with pytest.raises(cutover_steps.CutoverError, match="takes no orders now"):
         cutover.plan(unit_of_work, OLD, NEW, replace(shop.outside, dates=ended))
 
 
@@ -264,7 +264,7 @@ def test_blocks_may_move_to_two_accounts(shop: Move) -> None:
     one, two = shop.block(40, activity), shop.block(30, activity)
     first, second = shop.offer(one), shop.offer(two)
     shop.order({first: 4, second: 5})
-    shop.succeed(**{two.block_ref: {"account_ref": "FIN-2"}})
+    shop.succeed(changes={two.block_ref: {"account_ref": "FIN-2"}})
     moves(shop)
     places = {shop.get(Offer, each).block.account_ref for each in (first, second)}
     assert places == {f"FIN-{one.account_ref}", "FIN-2"}
@@ -285,17 +285,17 @@ def test_two_providers_move_side_by_side(shop: Move) -> None:
 def test_what_changes_between_match_and_move_is_matched_again(shop: Move) -> None:
     """The mirror is corrected by hand, say, while it stands: nothing moves by old facts."""
     from cnn_offset.extensions import unit_of_work
-    from cnn_offset.services import cutover
+    from cnn_offset.services import cutover, cutover_steps
 
     block = shop.block()
     shop.offer(block, quantity=50)
     shop.succeed()
     shop.freeze()
     shop.clock.tick(seconds=11)
-    hold = cutover.claim(unit_of_work, 1, now=shop.clock())
+    hold = cutover_steps.claim(unit_of_work, 1, now=shop.clock())
     assert cutover._drain(unit_of_work, hold, shop.outside) is None
     assert cutover._match(unit_of_work, hold, shop.outside) is None
-    cutover.release(unit_of_work, hold)
+    cutover_steps.release(unit_of_work, hold)
     with unit_of_work() as session:
         session.get_one(Block, block.id).held = 90
     result = shop.go()

@@ -73,9 +73,8 @@ def _check_end(shop: Move, orders: list[int], checkout: int) -> None:
         (60, 0),
     ]
     db.session.rollback()
-    count = lambda what: db.session.scalar(select(func.count()).select_from(what))  # noqa: E731
-    assert count(Offer) == 3
-    assert count(BlockOrigin) == 2
+    for kind, number in ((Offer, 3), (BlockOrigin, 2)):
+        assert db.session.scalar(select(func.count()).select_from(kind)) == number
     accounts = select(RegistryAccount.id).where(RegistryAccount.registry_id == NEW)
     assert len(db.session.scalars(accounts).all()) == 1
     assert db.session.scalars(select(Offer.status).distinct()).all() == [OfferStatus.OPEN]

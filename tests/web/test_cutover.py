@@ -46,7 +46,9 @@ def test_lists_the_connections(shop: Move, run: Run) -> None:
     shop.freeze()
     done = run("list")
     assert done.exit_code == 0, done.output
-    assert re.search(r"^a64_interim +draining \(moving\) +– +– +– +– +0$", done.output, re.MULTILINE)
+    assert re.search(
+        r"^a64_interim +draining \(moving\) +– +– +– +– +0$", done.output, re.MULTILINE
+    )
     assert re.search(r"^a64_final +open ", done.output, re.MULTILINE)
     assert "A cut-over runs: a64_interim to a64_final, frozen" in done.output
 
