@@ -64,7 +64,7 @@ class CancellationStatus(StrEnum):
 
 
 class ReplacementStatus(StrEnum):
-    """What a purchaser was asked: may other units take the place of refused ones?
+    """A question to a purchaser: may other units take the place of refused ones.
 
     ``withdrawn``: operators have taken the question back.
     """

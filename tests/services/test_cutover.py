@@ -21,6 +21,8 @@ from cnn_offset.services import (
     registering,
     settling,
 )
+from cnn_offset.services.attention import attention
+from cnn_offset.services.attention.kinds import Kind
 from cnn_offset.services.cutover_steps import Outcome
 from tests.conftest import Clock
 from tests.cutover import NEW, OLD, Move, make_move
@@ -92,6 +94,18 @@ def test_a_freeze_can_be_given_up(shop: Move) -> None:
     assert shop.order({offer_id: 1})
     shop.freeze()
     assert shop.status is CutoverStatus.FROZEN
+
+
+def test_one_that_stands_still_waits_for_a_person(shop: Move) -> None:
+    shop.offer(shop.block())
+    shop.freeze()
+    kinds = [Kind.CUTOVER]
+    assert attention(db.session(), now=shop.clock(), kinds=kinds) == []
+    shop.clock.tick(hours=2)
+    [entry] = attention(db.session(), now=shop.clock(), kinds=kinds)
+    assert (entry.name, entry.detail) == ("a64_interim → a64_final", "frozen")
+    cutover.give_up(unit_of_work, shop.outside, actor="op")
+    assert attention(db.session(), now=shop.clock(), kinds=kinds) == []
 
 
 def test_what_has_moved_is_not_given_up(shop: Move) -> None:

@@ -18,6 +18,7 @@ from cnn_offset.domain.status import (
     CORRECTION_MOVES,
     CUTOVER_MOVES,
     DELIVERY_MOVES,
+    DIFFERENCE_MOVES,
     FEE_STATEMENT_MOVES,
     LISTING_MOVES,
     MESSAGE_MOVES,
@@ -39,6 +40,7 @@ from cnn_offset.domain.status import (
     CorrectionStatus,
     CutoverStatus,
     DeliveryStatus,
+    DifferenceStatus,
     FeeStatementStatus,
     IllegalMoveError,
     ListingStatus,
@@ -71,12 +73,13 @@ TABLES: list[tuple[Any, type[StrEnum], StrEnum]] = [
     (PAYOUT_MOVES, PayoutStatus, PayoutStatus.STARTED),
     (BANK_ENTRY_MOVES, BankEntryStatus, BankEntryStatus.WAITING),
     (PROPOSAL_MOVES, ProposalStatus, ProposalStatus.WAITING),
+    (DIFFERENCE_MOVES, DifferenceStatus, DifferenceStatus.OPEN),
     (SURVEY_MOVES, SurveyStatus, SurveyStatus.DRAFT),
     (CASE_MOVES, CaseStatus, CaseStatus.OPEN),
     (CORRECTION_MOVES, CorrectionStatus, CorrectionStatus.ASKED),
     (REFUND_MOVES, RefundStatus, RefundStatus.QUEUED),
-    (CUTOVER_MOVES, CutoverStatus, CutoverStatus.FROZEN),
     (FEE_STATEMENT_MOVES, FeeStatementStatus, FeeStatementStatus.OPEN),
+    (CUTOVER_MOVES, CutoverStatus, CutoverStatus.FROZEN),
 ]
 PAIRS = [(moves, old, new) for moves, kind, _ in TABLES for old in kind for new in kind]
 

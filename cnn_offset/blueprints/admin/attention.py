@@ -99,7 +99,7 @@ def place(entry: Entry) -> str:
         return url_for("admin.review", listing_id=entry.subject_id)
     if entry.kind is Kind.PAYOUT:
         return url_for("admin.payouts")
-    if entry.kind is Kind.FAILING:
+    if entry.kind in (Kind.FAILING, Kind.CUTOVER):
         return url_for("admin.system")
     return url_for("admin.attention_entry", kind=entry.kind, subject_id=entry.subject_id)
 

@@ -204,6 +204,16 @@ MATTERS: Final[Mapping[Kind, Matter]] = {
             _DEALT,
         ),
     ),
+    Kind.CUTOVER: Matter(
+        N_("A move to another registry stands still"),
+        N_("It has begun and waits between two steps. Meanwhile these units cannot be ordered."),
+        (
+            (
+                N_("Give the command again"),
+                N_("It goes on where it stood, and says what it waits for: see the run-book."),
+            ),
+        ),
+    ),
     Kind.FAULT: Matter(
         N_("Does not add up"),
         N_("When everything was added up last night, this did not agree."),

@@ -48,6 +48,7 @@ _FINDS: Final[Mapping[Kind, Finds]] = {
     Kind.MONEY_BACK: orders.money_back,
     Kind.DISPUTED: orders.disputed,
     Kind.SURPLUS: orders.surplus,
+    Kind.CUTOVER: others.cutover,
     Kind.CERTIFICATE: others.certificate,
     Kind.FAULT: others.fault,
     Kind.UNITS_MISSING: others.units_missing,

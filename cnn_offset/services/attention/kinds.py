@@ -25,9 +25,10 @@ from cnn_offset.models import (
 class Kind(StrEnum):
     """What waits, the most harmful first: lists follow this order.
 
-    First what can soon not be done at all; then what the purchaser has paid for and not got, and what may be irrevocably wrong;
-    then money that is not where it should be; then what shows that the platform itself is
-    not right; then promises of time; then what waits without harm.
+    First what can soon not be done at all; then what the purchaser has paid for and not got,
+    and what may be irrevocably wrong; then money that is not where it should be; then what
+    shows that the platform itself is not right; then promises of time; then what waits
+    without harm.
     """
 
     ENDING = "ending"
@@ -43,6 +44,7 @@ class Kind(StrEnum):
     MONEY_BACK = "money_back"
     DISPUTED = "disputed"
     SURPLUS = "surplus"
+    CUTOVER = "cutover"
     CERTIFICATE = "certificate"
     FAULT = "fault"
     UNITS_MISSING = "units_missing"

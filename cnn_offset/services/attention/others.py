@@ -21,6 +21,7 @@ from cnn_offset.models import (
     Block,
     CheckFault,
     Correction,
+    Cutover,
     Difference,
     DifferenceKind,
     Event,
@@ -40,7 +41,23 @@ from cnn_offset.services import cases, stock
 from cnn_offset.services.attention.kinds import Entry, Kind, waits
 
 HINTS_KEPT: Final = timedelta(days=30)
+STANDS_STILL: Final = timedelta(hours=1)
+"""How long a cut-over may wait at one step: meanwhile no new orders are taken."""
 ATTESTATION_MAILS: Final = ("attestation",)
+
+
+def cutover(session: Session, now: datetime, _limit: int) -> Iterator[Entry]:
+    """A move to another registry that stands still between two steps."""
+    row = session.scalar(select(Cutover).where(Cutover.slot == 1))
+    if row is not None and row.stepped_at <= now - STANDS_STILL:
+        yield Entry(
+            Kind.CUTOVER,
+            row.stepped_at,
+            "cutover",
+            row.id,
+            name=f"{row.old_id} → {row.new_id}",
+            detail=str(row.status),
+        )
 
 
 def certificate(session: Session, _now: datetime, limit: int) -> Iterator[Entry]:

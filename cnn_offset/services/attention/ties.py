@@ -17,6 +17,7 @@ from cnn_offset.domain.status import (
     CaseStatus,
     CheckoutStatus,
     CorrectionStatus,
+    CutoverStatus,
     DeliveryStatus,
     DifferenceStatus,
     FeeStatementStatus,
@@ -64,6 +65,11 @@ LOOK: Final[Mapping[type[StrEnum], Mapping[StrEnum, Kind]]] = {
     RefundStatus: {RefundStatus.REFUSED: Kind.REFUND_REFUSED},
     # Of holdings as Kind.HOLDINGS.
     DifferenceStatus: {DifferenceStatus.OPEN: Kind.BOOKS},
+    CutoverStatus: {
+        status: Kind.CUTOVER
+        for status in CutoverStatus
+        if status not in (CutoverStatus.THAWED, CutoverStatus.GIVEN_UP)
+    },
 }
 """A person of the platform must look: always, or when it lasts too long."""
 REST: Final[Mapping[type[StrEnum], frozenset[StrEnum]]] = {
@@ -103,6 +109,7 @@ REST: Final[Mapping[type[StrEnum], frozenset[StrEnum]]] = {
     CaseStatus: frozenset({CaseStatus.WAITING, CaseStatus.CLOSED}),
     CorrectionStatus: frozenset({CorrectionStatus.CORRECTED, CorrectionStatus.REFUSED}),
     RefundStatus: frozenset({RefundStatus.QUEUED, RefundStatus.DONE}),
+    CutoverStatus: frozenset({CutoverStatus.THAWED, CutoverStatus.GIVEN_UP}),
     DifferenceStatus: frozenset({DifferenceStatus.SETTLED, DifferenceStatus.GONE}),
     # The purchaser answers; the order is in review meanwhile, and after it.
     ReplacementStatus: frozenset(ReplacementStatus),
