@@ -1,4 +1,4 @@
-"""The command line: ``cnn-offset run | worker | sweep | check | plugins | demo | users``."""
+"""The command line: ``cnn-offset run | worker | sweep | check | import | registries | …``."""
 
 from __future__ import annotations
 
