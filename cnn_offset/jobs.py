@@ -473,14 +473,14 @@ def _pause(attempts: int) -> timedelta:
     return longest / 2 + jitter
 
 
-def sweep(limit: int = BATCH, *, tables: Collection[str] = WORK) -> int:
+def sweep(limit: int = BATCH, *, tables: Collection[str] | None = None) -> int:
     """Do what is due, at most ``limit`` rows of each kind; return how many were tried.
 
     With ``tables`` only work of these kinds.
     """
     here = platform()
     tried = 0
-    for table in tables:
+    for table in WORK if tables is None else tables:
         kind, _ = WORK[table]
         now = here.clock()
         due = db.session.scalars(

@@ -416,7 +416,13 @@ def test_pictures_are_images_and_nothing_else_of_the_store(app: Flask) -> None:
 
 def test_front_page_figures(shop: Flask) -> None:
     with shop.test_request_context("/en/"):
-        assert figures() == {"tonnes": 0, "attestations": 0, "projects": 3, "countries": 3}
+        assert figures() == {
+            "tonnes": 0,
+            "attestations": 0,
+            "earlier": 0,
+            "projects": 3,
+            "countries": 3,
+        }
         cards = featured(2)
     assert len(cards) == 2
     assert all(card["url"].startswith("/en/projects/") and card["price"] for card in cards)
