@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from openapi_core import Config, OpenAPI
 from openapi_core.contrib.flask import FlaskOpenAPIRequest, FlaskOpenAPIResponse
 from openapi_core.exceptions import OpenAPIError
@@ -30,34 +31,45 @@ def _agreed() -> OpenAPI:
     return OpenAPI.from_dict({**document(), "servers": [{"url": SERVER}]}, config=config)
 
 
-Watched = tuple[list[str], set[tuple[str, str, int]]]
+@dataclass
+class Watched:
+    """The calls that were made, and which operations were answered with which status."""
+
+    seen: set[tuple[str, str, int]] = field(default_factory=set)
+    _calls: list[tuple[Request, Response]] = field(default_factory=list)
+
+    def add(self, asked: Request, answered: Response) -> None:
+        rule = asked.url_rule.rule.removeprefix(SERVER) if asked.url_rule else ""
+        self.seen.add((asked.method, rule.replace("<ref>", "{ref}"), answered.status_code))
+        asked.get_data()
+        self._calls.append((asked, answered))
+
+    def faults(self) -> list[str]:
+        """Say what was not as agreed; looked at now, so that no answer had to wait for it."""
+        found = []
+        for asked, answered in self._calls:
+            wire = FlaskOpenAPIRequest(asked)
+            try:
+                if answered.status_code not in (400, 401):
+                    _agreed().validate_request(wire)
+                _agreed().validate_response(wire, FlaskOpenAPIResponse(answered))
+            except OpenAPIError as error:
+                why = "; ".join(str(each) for each in getattr(error.__cause__, "schema_errors", ()))
+                found.append(
+                    f"{asked.method} {asked.full_path} {answered.status_code}: {error} {why}"
+                )
+        return found
 
 
 def watch(app: Flask) -> Watched:
-    """Hold every call of a sandbox's final registry against the document from now on.
-
-    Returns what was not as agreed, and which operations were answered with which status; both
-    grow as calls are made.
-    """
-    faults: list[str] = []
-    seen: set[tuple[str, str, int]] = set()
+    """Hold every call of a sandbox's final registry against the document from now on."""
+    watched = Watched()
 
     @app.after_request
     def look(response: Response) -> Response:
-        if not request.path.startswith(f"{SERVER}/api/"):
-            return response
-        rule = request.url_rule.rule.removeprefix(SERVER) if request.url_rule else ""
-        seen.add((request.method, rule.replace("<ref>", "{ref}"), response.status_code))
-        asked, answered = FlaskOpenAPIRequest(request), FlaskOpenAPIResponse(response)
-        try:
-            if response.status_code not in (400, 401):
-                _agreed().validate_request(asked)
-            _agreed().validate_response(asked, answered)
-        except OpenAPIError as error:
-            why = "; ".join(str(each) for each in getattr(error.__cause__, "schema_errors", ()))
-            faults.append(
-                f"{request.method} {request.full_path} {response.status_code}: {error} {why}"
-            )
+        if request.path.startswith(f"{SERVER}/api/"):
+            asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+            watched.add(asked, response)
         return response
 
-    return faults, seen
+    return watched

@@ -153,10 +153,10 @@ def registry_world(
     sandbox: Sandbox, free_port: int
 ) -> Iterator[Callable[..., SandboxRegistryWorld]]:
     """Make a world for a registry by name. All that is said is held against the wire's document."""
-    faults, _ = wire.watch(sandbox.app)
+    watched = wire.watch(sandbox.app)
 
     def make(name: str, *, deduplicates: bool = False) -> SandboxRegistryWorld:
         return SandboxRegistryWorld(sandbox, name, free_port, deduplicates=deduplicates)
 
     yield make
-    assert faults == []
+    assert watched.faults() == []
