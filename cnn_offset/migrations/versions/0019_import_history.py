@@ -22,7 +22,6 @@ BEFORE = """EXISTS (
     WHERE known.registry_id = NEW.registry_id AND known.series = NEW.series
       AND known.last >= NEW.first AND known.first <= NEW.last
 )"""
-RANGE = "first >= 1 AND last >= first"
 OWNER = "(cancellation_id IS NULL) <> (historic_id IS NULL)"
 
 
@@ -114,10 +113,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("term", "historic_id", name=op.f("pk_history_term")),
     )
-    with op.batch_alter_table(
-        "cancelled_range",
-        table_args=(sa.CheckConstraint(RANGE, name=op.f("ck_cancelled_range_range")),),
-    ) as table:
+    with op.batch_alter_table("cancelled_range") as table:
         table.alter_column("cancellation_id", existing_type=BIG, nullable=True)
         table.add_column(sa.Column("historic_id", BIG, nullable=True))
         table.create_foreign_key(
@@ -187,7 +183,7 @@ def upgrade() -> None:
         sa.Column("monitoring_end", sa.Date(), nullable=True),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("process_ref", sa.String(length=80), nullable=False),
-        sa.CheckConstraint(RANGE, name=op.f("ck_issuance_range")),
+        sa.CheckConstraint("first >= 1 AND last >= first", name=op.f("ck_issuance_range")),
         sa.CheckConstraint(
             "monitoring_end >= monitoring_start", name=op.f("ck_issuance_monitoring")
         ),
@@ -216,10 +212,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM cancelled_range WHERE cancellation_id IS NULL")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("ALTER TABLE cancelled_range ENABLE TRIGGER cancelled_range_only_added_to")
-    with op.batch_alter_table(
-        "cancelled_range",
-        table_args=(sa.CheckConstraint(RANGE, name=op.f("ck_cancelled_range_range")),),
-    ) as table:
+    with op.batch_alter_table("cancelled_range") as table:
         table.drop_constraint(op.f("ck_cancelled_range_owner"), type_="check")
         table.drop_constraint(op.f("uq_cancelled_range_historic_id"), type_="unique")
         table.drop_constraint(
