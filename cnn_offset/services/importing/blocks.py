@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar, Final
@@ -14,9 +14,9 @@ from cnn_offset.models import ImportKind, Issuance
 from cnn_offset.services.importing.cells import Cells
 from cnn_offset.services.importing.faults import RowFaultError
 from cnn_offset.services.importing.kinds import Outcome, Understood
-from cnn_offset.services.importing.layout import Headings, Layout, require
+from cnn_offset.services.importing.layout import Headings
 from cnn_offset.services.importing.overlaps import Known, Taken, near, touching
-from cnn_offset.services.importing.serials import COLUMNS, Units, check_columns, read_units
+from cnn_offset.services.importing.serials import COLUMNS, OfUnits, Units, read_units
 
 _PROCESS: Final = 80
 _FIRST_PERIOD_ENDS: Final = date(2012, 12, 31)
@@ -44,7 +44,7 @@ class Issued:
         return ""
 
 
-class Blocks:
+class Blocks(OfUnits):
     """The kind of file that holds issuances."""
 
     name: ClassVar[ImportKind] = ImportKind.BLOCKS
@@ -55,16 +55,6 @@ class Blocks:
         "mp_end": ("mp_end", "monitoring period end", "monitoring report end"),
         "process_id": ("process_id", "issuance process id", "process"),
     }
-
-    def __init__(self, registry_id: str, parties: Collection[str]) -> None:
-        self._registry_id = registry_id
-        self._parties = parties
-        self._taken = Taken()
-
-    def check(self, layout: Layout) -> None:
-        """Refuse a file that lacks columns."""
-        require(layout, "completed_at")
-        check_columns(layout)
 
     def understand(self, cells: Cells, now: datetime) -> Issued:
         """Read a row."""

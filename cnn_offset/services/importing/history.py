@@ -22,9 +22,9 @@ from cnn_offset.models import (
 )
 from cnn_offset.services.importing.cells import Cells
 from cnn_offset.services.importing.kinds import Outcome, Understood
-from cnn_offset.services.importing.layout import Headings, Layout, require
+from cnn_offset.services.importing.layout import Headings
 from cnn_offset.services.importing.overlaps import Known, Taken, near, touching
-from cnn_offset.services.importing.serials import COLUMNS, Units, check_columns, read_units
+from cnn_offset.services.importing.serials import COLUMNS, OfUnits, Units, read_units
 from cnn_offset.services.remembering import index_batch
 
 _TITLE: Final = 300
@@ -66,7 +66,7 @@ class Entered:
     beneficiary: str
 
 
-class History:
+class History(OfUnits):
     """The kind of file that holds the earlier platform's cancellations."""
 
     name: ClassVar[ImportKind] = ImportKind.HISTORY
@@ -80,16 +80,6 @@ class History:
         "beneficiary": ("beneficiary", "presented to"),
         "reason": ("reason", "reason for cancellation", "purpose"),
     }
-
-    def __init__(self, registry_id: str, parties: Collection[str]) -> None:
-        self._registry_id = registry_id
-        self._parties = parties
-        self._taken = Taken()
-
-    def check(self, layout: Layout) -> None:
-        """Refuse a file that lacks columns."""
-        require(layout, "completed_at")
-        check_columns(layout)
 
     def understand(self, cells: Cells, now: datetime) -> Past:
         """Read a row."""

@@ -13,6 +13,7 @@ from cnn_offset.domain.units import CerSerial, SerialError, SerialRange, UnitTyp
 from cnn_offset.services.importing.cells import Cells
 from cnn_offset.services.importing.faults import RowFaultError
 from cnn_offset.services.importing.layout import Headings, Layout, require
+from cnn_offset.services.importing.overlaps import Taken
 from cnn_offset.services.tables import word
 
 COLUMNS: Final[Headings] = {
@@ -48,17 +49,26 @@ class Units:
     ref: str
 
 
-def check_columns(layout: Layout) -> None:
-    """Refuse a file that names units in neither way.
+class OfUnits:
+    """What both kinds of file have in common that name units and when something was done."""
 
-    Raises:
-        FileFaultError: it names the column that is missing.
+    def __init__(self, registry_id: str, parties: Collection[str]) -> None:
+        self._registry_id = registry_id
+        self._parties = parties
+        self._taken = Taken()
 
-    """
-    if "first_serial" in layout.places or "last_serial" in layout.places:
-        require(layout, "first_serial", "last_serial")
-    else:
-        require(layout, "block_start", "block_end", "quantity", "party", "ref", "unit", "cp")
+    def check(self, layout: Layout) -> None:
+        """Refuse a file without dates, or that names units in neither way.
+
+        Raises:
+            FileFaultError: it names the column that is missing.
+
+        """
+        require(layout, "completed_at")
+        if "first_serial" in layout.places or "last_serial" in layout.places:
+            require(layout, "first_serial", "last_serial")
+        else:
+            require(layout, "block_start", "block_end", "quantity", "party", "ref", "unit", "cp")
 
 
 def read_units(cells: Cells, parties: Collection[str]) -> Units:
