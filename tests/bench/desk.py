@@ -59,6 +59,7 @@ ADDRESSES: Final = (
     "/en/operator/audit?actor={operator}",
     "/en/operator/people",
     "/en/operator/privacy",
+    "/en/operator/differences",
     "/en/operator/system",
     "/en/operator/reports?period=2026-10",
     "/en/operator/reports?period=2026",
@@ -69,6 +70,7 @@ ADDRESSES: Final = (
     "/en/record",
     "/en/record?q=wind&year=2024",
     "/en/record?q={serial}",
+    "/en/reconciliation",
 )
 """What is asked for; add a line for a new list, search or report."""
 
