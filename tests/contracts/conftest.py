@@ -43,7 +43,7 @@ def free_port() -> int:
 class SandboxRegistryWorld(RegistryWorld):
     """A registry of the sandbox and the connector to it."""
 
-    patience = 0.5
+    patience = 1.0
     account, other_account = "ACC-1", "ACC-2"
     secret = "s3cr3t-token"
 
