@@ -316,7 +316,7 @@ class Patient(Good):
         try:
             return super().cancel(request)
         except OutcomeUnknownError:
-            time.sleep(max(0, 1.8 - (time.monotonic() - started)))
+            time.sleep(max(0, 3.6 - (time.monotonic() - started)))
             raise
 
 
