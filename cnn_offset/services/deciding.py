@@ -391,13 +391,22 @@ def reject(
         move(session, row, C.REJECTED, actor=actor, why=reason, now=now)
 
 
-def _asked(
+def ask(
     begin: Begin,
     cancellation_id: int,
     wanted: CancellationStatus,
     connectors: Mapping[str, RegistryConnector],
-) -> CancellationReport:
-    """Ask the registry how a cancellation stands, outside any transaction."""
+) -> CancellationReport | None:
+    """Ask the registry how a cancellation stands, outside any transaction.
+
+    None if the registry is not configured any more.
+
+    Raises:
+        NotFoundError: there is no such cancellation.
+        ServiceError: it is not ``wanted``: somebody decided before.
+        UnavailableError, OutcomeUnknownError: the registry did not answer.
+
+    """
     with begin() as session:
         row = session.get(Cancellation, cancellation_id)
         if row is None:
@@ -405,9 +414,19 @@ def _asked(
         if row.status is not wanted:
             raise ServiceError(DECIDED)
         key, connector = row.key, connectors.get(row.registry_id)
-    if connector is None:
+    return connector.fetch(key) if connector else None
+
+
+def _asked(
+    begin: Begin,
+    cancellation_id: int,
+    wanted: CancellationStatus,
+    connectors: Mapping[str, RegistryConnector],
+) -> CancellationReport:
+    known = ask(begin, cancellation_id, wanted, connectors)
+    if known is None:
         raise ServiceError(N_("This registry is not configured any more."))
-    return connector.fetch(key)
+    return known
 
 
 def remind_provider(

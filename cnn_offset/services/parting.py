@@ -20,14 +20,13 @@ from cnn_offset.models import Cancellation, Order, Payment
 from cnn_offset.plugins.registries.base import CancellationReport, RegistryConnector, ReportStatus
 from cnn_offset.services import (
     Begin,
-    NotFoundError,
     ServiceError,
     cancelling,
     charging,
     replacing,
     stock,
 )
-from cnn_offset.services.deciding import DECIDED, locked
+from cnn_offset.services.deciding import DECIDED, ask, locked
 from cnn_offset.services.mailing import tell_provider, tell_purchaser
 from cnn_offset.services.moves import move, note
 
@@ -54,7 +53,8 @@ def replace(
         UnavailableError, OutcomeUnknownError: the registry did not answer.
 
     """
-    known = _asked(begin, cancellation_id, connectors)
+    # None where it is not configured any more: its refusal is then the last that is known.
+    known = ask(begin, cancellation_id, C.REJECTED, connectors)
     with begin() as session:
         row, order = _refused(session, cancellation_id, known, state=state, reason=reason)
         replacing.ask(
@@ -132,7 +132,8 @@ def give_back(
         UnavailableError, OutcomeUnknownError: the registry did not answer.
 
     """
-    known = _asked(begin, cancellation_id, connectors)
+    # None where it is not configured any more: its refusal is then the last that is known.
+    known = ask(begin, cancellation_id, C.REJECTED, connectors)
     with begin() as session:
         row, order = _refused(session, cancellation_id, known, state=state, reason=reason)
         why, payment = why_not_give_back(session, order, row), _paid(session, order)
@@ -158,23 +159,6 @@ def give_back(
         tell_purchaser(session, "part_given_back", order, now=now, dedup=dedup, params=told)
         tell_provider(session, "part_to_give_back", order, now=now, dedup=f"{dedup}:provider")
         replacing.go_on(session, order, actor=actor, why=reason, now=now)
-
-
-def _asked(
-    begin: Begin, cancellation_id: int, connectors: Mapping[str, RegistryConnector]
-) -> CancellationReport | None:
-    """Ask the registry how a cancellation stands; None if it is no longer configured.
-
-    Its refusal is then the last that is known.
-    """
-    with begin() as session:
-        row = session.get(Cancellation, cancellation_id)
-        if row is None:
-            raise NotFoundError(str(cancellation_id))
-        if row.status is not C.REJECTED:
-            raise ServiceError(DECIDED)
-        key, connector = row.key, connectors.get(row.registry_id)
-    return connector.fetch(key) if connector else None
 
 
 def _refused(
